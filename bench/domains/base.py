@@ -1,0 +1,80 @@
+"""Domains: what pictures are of, and the networks that guide methods and judge results there."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from bench.cards import DomainInfo
+from bench.errors import UnsupportedError
+
+# What a network can read off a picture, and the shape of the answer.
+READINGS = {
+    "attributes": "[N, K] scores in the order of Network.names: a logit for a binary attribute, its own units for a continuous one",
+    "identity": "[N, D] unit vectors whose inner product is identity similarity",
+    "perceptual": "[N, P] vectors whose squared Euclidean distance is the perceptual distance",
+    "features": "[N, D] pooled features for set distances (KID, FID)",
+    "segmentation": "[N, C, h, w] class logits",
+}
+
+
+class Network(nn.Module, ABC):
+    """A frozen guide or judge. Pictures come in as [N, 3, R, R] in [-1, 1]; it resizes them as it needs.
+
+    name: goes into records, e.g. 'heads-attributes'. readings: the keys of READINGS that `measure` answers.
+    names: the attributes of the reading 'attributes', in order.
+    """
+
+    name: str
+    readings: frozenset[str]
+    names: Sequence[str] = ()
+
+    @abstractmethod
+    def measure(self, images: Tensor) -> dict[str, Tensor]:
+        """Every reading of this network, from one pass, float32."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 over name and weights, in hexadecimal."""
+        digest = hashlib.sha256(f"{self.name}{sorted(self.readings)}".encode())
+        for name, tensor in sorted(self.state_dict().items()):
+            digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+
+class Domain(ABC):
+    """A domain's card and its networks, loaded when first asked for."""
+
+    info: DomainInfo
+
+    def __init__(self) -> None:
+        self._networks: dict[str, Network] = {}
+
+    @abstractmethod
+    def load(self, name: str) -> Network:
+        """The network of that name, loaded from disk."""
+
+    def network(self, name: str) -> Network:
+        """The network of that name; loaded once."""
+        if name not in self._networks:
+            self._networks[name] = self.load(name)
+        return self._networks[name]
+
+    def guide(self, reading: str) -> Network:
+        """The network that methods may use for a reading. Raises UnsupportedError where the domain has none."""
+        return self._find("guide", self.info.guides, reading)
+
+    def judge(self, reading: str) -> Network:
+        """The network that metrics use for a reading. Raises UnsupportedError where the domain has none."""
+        return self._find("judge", self.info.judges, reading)
+
+    def _find(self, part: str, table: dict[str, str], reading: str) -> Network:
+        if reading not in table:
+            raise UnsupportedError(f"domain {self.info.name} has no {part} for {reading}")
+        return self.network(table[reading])

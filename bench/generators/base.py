@@ -1,0 +1,77 @@
+"""The seam that every generator fills: sample, convert between spaces, synthesize, look inside."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.cards import GeneratorInfo
+from bench.codes import Codes, Space
+from bench.errors import SpaceError
+from bench.interventions import Intervention
+from bench.streams import normal_rows
+
+
+class Generator(nn.Module, ABC):
+    """A trained network with latent spaces. Parameters are frozen; gradients flow through codes.
+
+    Subclasses set `info` and, where settings change the output without changing a weight (truncation), return them from `settings`.
+    """
+
+    info: GeneratorInfo
+
+    def settings(self) -> dict[str, Any]:
+        """What changes the output and is not a weight, as JSON values; it enters the fingerprint."""
+        return {}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 over architecture, weights and settings, in hexadecimal."""
+        digest = hashlib.sha256(json.dumps([asdict(self.info), self.settings()], sort_keys=True, default=str).encode())
+        for name, tensor in sorted(self.state_dict().items()):
+            digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+    @property
+    def device(self) -> torch.device:
+        return next((t.device for t in self.state_dict().values()), torch.device("cpu"))
+
+    def sample(self, ids: Tensor, *, seed: int, labels: Tensor | None = None) -> Codes:
+        """z codes [N, D], standard normal; row i is a function of (seed, ids[i]) alone."""
+        values = normal_rows(ids, self.info.spaces["z"][0], seed=seed).to(self.device)
+        return Codes(Space.Z, values, ids, labels)
+
+    @abstractmethod
+    def convert(self, codes: Codes, space: Space | str) -> Codes:
+        """The same pictures' codes in another space. Raises SpaceError where mathematics has no way."""
+
+    def truncated(self, psi: float, cutoff: int | None = None) -> Generator:
+        """Another generator, with another fingerprint, that draws w+ rows below `cutoff` (None: all) toward the mean w by psi."""
+        raise SpaceError(f"{self.info.name} has no truncation")
+
+    @abstractmethod
+    def synthesize(self, codes: Codes, *, intervene: Intervention = (), noise: str = "const") -> Tensor:
+        """Pictures [N, 3, R, R], nominal range [-1, 1], not clamped, differentiable. noise: const, none or random:<seed>."""
+
+    def features(self, codes: Codes, layers: Sequence[str]) -> dict[str, Tensor]:
+        """The feature maps [N, C, h, w] of the named layers. Raises SpaceError where there are none."""
+        raise SpaceError(f"{self.info.name} has no feature maps to look at")
+
+    def code_weights(self, space: Space | str, layers: Sequence[str] | None = None) -> list[Tensor]:
+        """The raw weights [outputs, D] that first meet a code of `space`, one per layer, in the order of info.layers (SeFa).
+
+        Raises SpaceError where the space meets no weight.
+        """
+        raise SpaceError(f"{self.info.name} has no weights that meet codes of {space}")
+
+    def __deepcopy__(self, memo):
+        raise TypeError("generators are shared, not copied")

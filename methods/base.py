@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import pydantic
+import torch
 from torch import Tensor
 
 from bench.cards import DomainInfo, GeneratorInfo
@@ -111,9 +113,20 @@ class Fitted:
 
     def state(self) -> dict[str, Tensor | np.ndarray]:
         """The fit as tensors, from which `Method.restore` makes it again. A fit is never stored as a pickle."""
+        tables = {"tables": pack_json(self.tables)} if self.tables else {}
         if self.editor is None or not hasattr(self.editor, "state"):
-            return {}
-        return self.editor.state()
+            return tables
+        return {**self.editor.state(), **tables}
+
+
+def pack_json(value: Any) -> Tensor:
+    """A JSON value as a tensor of bytes, so that names and tables are stored beside weights."""
+    return torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8)
+
+
+def unpack_json(packed: Tensor | np.ndarray) -> Any:
+    """The value that `pack_json` packed."""
+    return json.loads(bytes(torch.as_tensor(packed).cpu().numpy()))
 
 
 class Method(ABC):

@@ -1,0 +1,149 @@
+"""Suites: a page of YAML that says which generators, methods and tasks, with which sizes and seeds. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import pydantic
+import yaml
+
+from bench.errors import InputError, unknown
+
+Model = TypeVar("Model", bound=pydantic.BaseModel)
+
+
+class MethodChoice(pydantic.BaseModel):
+    """A method and its options. In YAML: a name, or {name: options}."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    options: dict[str, Any] = {}
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _short_forms(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"name": value}
+        if isinstance(value, dict) and set(value) - {"name", "options"}:
+            if len(value) != 1:
+                raise ValueError("a method is a name or {name: {option: value}}")
+            name, options = next(iter(value.items()))
+            if options is not None and not isinstance(options, dict):
+                raise ValueError(f"the options of {name} are a mapping, not {options!r}")
+            return {"name": name, "options": options or {}}
+        return value
+
+
+class Suite(pydantic.BaseModel):
+    """What is compared. Unknown keys are refused.
+
+    metrics: the metrics that go into the results (None: all of each task's). fit_seeds: how many fits of each method, each on
+    its own fit stream. bank: codes of the fit stream. budget: components that every unsupervised method offers.
+    """
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    version: Annotated[int, pydantic.Field(ge=1)] = 1
+    description: str = ""
+    generators: Annotated[tuple[str, ...], pydantic.Field(min_length=1)]
+    methods: Annotated[tuple[MethodChoice, ...], pydantic.Field(min_length=1)]
+    tasks: Annotated[dict[str, dict[str, Any]], pydantic.Field(min_length=1)]
+    metrics: Annotated[tuple[str, ...], pydantic.Field(min_length=1)] | None = None
+    fit_seeds: Annotated[int, pydantic.Field(ge=1)] = 1
+    seed: Annotated[int, pydantic.Field(ge=0)] = 0
+    bank: Annotated[int, pydantic.Field(ge=16, le=1_000_000)] = 8192
+    budget: Annotated[int, pydantic.Field(ge=1)] = 24
+
+    @pydantic.field_validator("tasks", mode="before")
+    @classmethod
+    def _empty_settings(cls, value: Any) -> Any:
+        return {name: {} if task is None else task for name, task in value.items()} if isinstance(value, dict) else value
+
+    @pydantic.model_validator(mode="after")
+    def _no_duplicates(self) -> Suite:
+        methods = [repr((method.name, sorted(method.options.items()))) for method in self.methods]
+        for kind, names in (("generators", self.generators), ("methods", methods), ("metrics", self.metrics or ())):
+            twice = sorted({name for name in names if list(names).count(name) > 1})
+            if twice:
+                raise ValueError(f"{kind} lists {twice[0]} twice")
+        return self
+
+
+def shipped() -> dict[str, Path]:
+    """The suites that ship with the package, by name."""
+    folder = resources.files("bench.suites")
+    return {Path(str(file)).stem: Path(str(file)) for file in folder.iterdir() if file.name.endswith(".yaml")}
+
+
+def load_suite(source: str | Path | Suite) -> Suite:
+    """A suite by its shipped name or from a YAML file (a path with a folder or a .yaml / .yml ending).
+
+    Raises InputError, in one line, for an unknown name, a file that cannot be read, malformed YAML and wrong values.
+    """
+    if isinstance(source, Suite):
+        return source
+    path = Path(source)
+    if path.suffix not in (".yaml", ".yml") and path.name == str(source):
+        known = shipped()
+        if str(source) not in known:
+            raise unknown("suite", str(source), known)
+        path = known[str(source)]
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise InputError(f"no suite file {path}; the shipped suites are: {', '.join(sorted(shipped()))}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"the suite {path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    return parse_suite(text, str(path))
+
+
+def parse_suite(text: str, source: str) -> Suite:
+    """A suite from YAML text; `source` names it in errors."""
+    try:
+        # _Loader is a SafeLoader: it builds plain values and nothing else.
+        data = yaml.load(text, Loader=_Loader)  # noqa: S506
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise InputError(f"{source}{where}: not well-formed YAML: {error.problem or error.context}") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{source}: not well-formed YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(data, dict):
+        raise InputError(f"{source}: a suite is a mapping with name, generators, methods and tasks")
+    return checked(Suite, data, source)
+
+
+def checked(model: type[Model], data: dict[str, Any], where: str) -> Model:
+    """The model of `data`, or an InputError that names the place and what is wrong with it in one line."""
+    try:
+        return model(**data)
+    except pydantic.ValidationError as error:
+        problems = [_problem(one, model) for one in error.errors(include_url=False)]
+        raise InputError(f"{where}: {'; '.join(problems)}") from error
+
+
+def _problem(error: Any, model: type[pydantic.BaseModel]) -> str:
+    place = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden" and len(error["loc"]) == 1:
+        return str(unknown("key", place, model.model_fields))
+    message = error["msg"].removeprefix("Value error, ")
+    shown = "" if error["type"] in ("missing", "value_error") else f" (got {error['input']!r:.60})"
+    return f"{place + ': ' if place else ''}{message}{shown}"
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that refuses a key given twice, which YAML would silently let the last win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable) and key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' is given twice", key_node.start_mark)
+            seen.add(key if isinstance(key, Hashable) else repr(key))
+        return super().construct_mapping(node, deep)

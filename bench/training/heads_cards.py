@@ -1,0 +1,158 @@
+"""What the guides and judges of `heads` can do, measured on held-out renders, and the JSON cards that say so."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+
+from bench.domains.heads.factors import FACTORS, NAMES, NUISANCE
+from bench.domains.heads.networks import BINARY, CONTINUOUS, HeadsNetwork
+from bench.training.heads_pool import Pool, load_pool, person_factors, render_bytes, renderer_look
+
+if TYPE_CHECKING:
+    from bench.training.heads_networks import Recipe
+
+HELD_OUT_SEED = 909  # no network was trained on pictures of this seed
+SWEEP_SEED = 910
+
+
+@torch.no_grad()
+def read(network: HeadsNetwork, pool: Pool, reading: str) -> Tensor:
+    """One reading of all pictures of a pool, in chunks of 128."""
+    return torch.cat([network.measure(pool.pictures(slice(i, i + 128)))[reading] for i in range(0, len(pool), 128)])
+
+
+def r_squared(predicted: Tensor, truth: Tensor) -> float:
+    """1 - residual variance / variance of the truth, for vectors; at most 1, negative where the mean would do better."""
+    return float(1 - (predicted - truth).double().square().mean() / truth.double().var(correction=0))
+
+
+def attribute_figures(scores: Tensor, factors: Tensor) -> dict[str, dict[str, float]]:
+    """R2 of every continuous factor and AUC of every binary one, from scores [N, 18] and factor rows [N, N_COLUMNS]."""
+    r2 = {NAMES[i]: round(r_squared(scores[:, i], factors[:, i]), 4) for i in CONTINUOUS}
+    auc = {NAMES[i]: round(float(roc_auc_score(factors[:, i] > 0.5, scores[:, i])), 5) for i in BINARY}
+    return {"r2": r2, "auc": auc}
+
+
+def verification_auc(vectors: Tensor) -> float:
+    """Probability that a same-person pair is more alike than a different-person pair: rows 2k and 2k + 1 are one person.
+
+    Same pairs are all N / 2 there are, different pairs all first rows against all second rows of others.
+    """
+    alike = vectors[0::2] @ vectors[1::2].T
+    same = torch.eye(len(alike), dtype=torch.bool)
+    return round(float(roc_auc_score(same.flatten().numpy(), alike.flatten().numpy())), 5)
+
+
+def probe_r2(vectors: Tensor, factors: Tensor, ridge: float = 1e-3) -> dict[str, float]:
+    """R2 of each factor and nuisance column read off features by ridge regression fitted on one half of the rows, tested on the other."""
+    x = torch.cat([vectors.double(), torch.ones(len(vectors), 1, dtype=torch.float64)], 1)
+    half = len(x) // 2
+    gram = x[:half].T @ x[:half] + ridge * half * torch.eye(x.shape[1], dtype=torch.float64)
+    weights = torch.linalg.solve(gram, x[:half].T @ factors[:half].double())
+    return {name: round(r_squared(x[half:] @ weights[:, i], factors[half:, i]), 4) for i, name in enumerate(NAMES + NUISANCE)}
+
+
+def sweep(bases: int, seed: int = SWEEP_SEED) -> Pool:
+    """One-factor renders: for factor i and base b, row 3 (i * bases + b) + k has that factor at its low end, its middle, its high end.
+
+    Bases are drawn independently, so that no factor comes with another.
+    """
+    rows = person_factors((bases + 1) // 2, seed=seed, independent=True)[:bases]
+    rows = rows.repeat(len(FACTORS), 1).repeat_interleave(3, 0)
+    for i, factor in enumerate(FACTORS):
+        ends = torch.tensor([factor.low, (factor.low + factor.high) / 2, factor.high])
+        rows[3 * i * bases : 3 * (i + 1) * bases, i] = ends.repeat(bases)
+    return Pool(render_bytes(rows), rows)
+
+
+def spreads(scores: Tensor, factors: Tensor) -> Tensor:
+    """Sigma of each output [18]: the deviation of a continuous one, the distance of the class-mean logits of a binary one."""
+    sigma = scores.std(0)
+    for i in BINARY:
+        has = factors[:, i] > 0.5
+        sigma[i] = scores[has, i].mean() - scores[~has, i].mean()
+    return sigma
+
+
+def cross_talk(scores: Tensor, sigma: Tensor) -> Tensor:
+    """[18, 18]: mean |change| of output j, in sigma of j, when factor i alone goes from its low to its high end. scores: of `sweep`."""
+    ends = scores.view(len(FACTORS), -1, 3, len(FACTORS))
+    return (ends[:, :, 2] - ends[:, :, 0]).abs().mean(1) / sigma
+
+
+def figures(network: HeadsNetwork, independent: Pool, correlated: Pool, one_factor: Pool) -> dict[str, Any]:
+    """Every figure of a card that renders decide. Held-out pools hold persons in pairs; one_factor is a `sweep`."""
+    kind = network.spec.kind
+    pools = {"independent": independent, "correlated": correlated}
+    if kind == "attributes":
+        scores = {name: read(network, pool, "attributes") for name, pool in pools.items()}
+        talk = cross_talk(read(network, one_factor, "attributes"), spreads(scores["independent"], independent.factors))
+        floor = {NAMES[i]: round(float((talk[i].sum() - talk[i, i]) / (len(FACTORS) - 1)), 4) for i in range(len(FACTORS))}
+        held_out = {name: attribute_figures(scores[name], pool.factors) for name, pool in pools.items()}
+        return {"held_out": held_out, "cross_talk": [[round(v, 4) for v in row] for row in talk.tolist()], "off_target_floor": floor}
+    if kind == "identity":
+        held_out = {name: {"verification_auc": verification_auc(read(network, pool, "identity"))} for name, pool in pools.items()}
+        ends = read(network, one_factor, "identity").view(len(FACTORS), -1, 3, network.spec.outputs)
+        alike = (ends[:, :, 0] * ends[:, :, 2]).sum(-1).mean(1)
+        return {"held_out": held_out, "similarity_over_range": {n: round(v, 4) for n, v in zip(NAMES, alike.tolist(), strict=True)}}
+    held_out = {name: {"probe_r2": probe_r2(read(network, pool, "features"), pool.factors)} for name, pool in pools.items()}
+    ends = read(network, one_factor, "perceptual")
+    ends = ends.view(len(FACTORS), -1, 3, ends.shape[-1])
+    half, whole = ((ends[:, :, k] - ends[:, :, 0]).square().sum(-1) for k in (1, 2))
+    vectors = read(network, independent, "perceptual")
+    apart = (vectors[0::2] - vectors[1::2].roll(1, 0)).square().sum(1).mean()
+    return {
+        "held_out": held_out,
+        "distance_of_strangers": round(float(apart), 4),
+        "distance_over_range": {n: round(v, 4) for n, v in zip(NAMES, whole.mean(1).tolist(), strict=True)},
+        "half_range_is_nearer": round(float((half < whole).float().mean()), 4),
+    }
+
+
+def milliseconds(network: HeadsNetwork, rows: int = 64, repeats: int = 8) -> float:
+    """Processor milliseconds a picture on one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        images = torch.zeros(rows, 3, 64, 64).uniform_(-1, 1, generator=torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            network.measure(images)
+            start = time.process_time()
+            for _ in range(repeats):
+                network.measure(images)
+        return round((time.process_time() - start) / (rows * repeats) * 1000, 3)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def make_card(network: HeadsNetwork, pools: Path, *, sha256: str, facts: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
+    """The card of one trained network. pools: the folder of rendered pools, where held-out ones are kept too."""
+    one = network.spec
+    independent = load_pool(pools, pairs=1536, seed=HELD_OUT_SEED, independent=True)
+    correlated = load_pool(pools, pairs=768, seed=HELD_OUT_SEED + 1, independent=False)
+    data = "uncorrelated factors, every eighth row with glasses and beard of random opacity" if one.independent else "correlated factors"
+    return {
+        "name": one.name,
+        "role": one.role,
+        "readings": sorted(one.readings),
+        "architecture": {"family": one.family, "widths": list(one.widths), "hidden": one.hidden, "outputs": one.outputs, "input": 64},
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "sha256": sha256,
+        "data": f"renders of persons in pairs that share the identity factors; {data}",
+        "augmentation": "blur, noise, gain and offset per channel, shift by a pixel: mild, because a GAN's pictures are softer than renders",
+        "recipe": asdict(recipe),
+        "training": facts,
+        "renderer_look": renderer_look(),
+        "held_out_pictures": {"independent": len(independent), "correlated": len(correlated), "one_factor_bases": 48},
+        **figures(network, independent, correlated, sweep(48)),
+        "milliseconds_per_image": milliseconds(network),
+        "drop_on_gan_pictures": None,
+        "drop_on_gan_pictures_reason": "not measured: a GAN's pictures come without true factors",
+    }

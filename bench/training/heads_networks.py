@@ -1,0 +1,240 @@
+"""Train the guides and judges of `heads` on rendered pictures: `python -m bench.training.heads_networks --minutes 20 --out DIR`.
+
+One process, one thread. Time is processor time, so that a busy machine changes no result's quality. Finished networks are kept;
+one that was interrupted goes on from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.domains.heads.factors import FACTORS, IDENTITY, INDEX, N_COLUMNS
+from bench.domains.heads.networks import BINARY, CONTINUOUS, SPECS, HeadsNetwork, Spec, Trunk, folded_state, scales, spec
+from bench.generators.weights import load_safetensors, save_half
+from bench.streams import stream_seed
+from bench.training.heads_pool import Pool, load_pool
+
+SEEDS = {"judge": 101, "guide": 202}  # of the training pictures; initialisation and batches have the network's name as seed
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a training run consists of. pairs: persons in the pool, two pictures each. batch: persons a step."""
+
+    pairs: int = 16384
+    batch: int = 64
+    rate: float = 2.5e-3
+    decay: float = 0.02
+    warmup: float = 0.05
+    blur: float = 0.8
+    noise: float = 0.04
+    gain: float = 0.04
+    offset: float = 0.03
+    checkpoint_seconds: float = 30.0
+
+
+@dataclass
+class Batch:
+    """Augmented pictures, clean ones, factor rows, and how much blur and noise each picture got (0 to 1)."""
+
+    images: Tensor
+    clean: Tensor
+    factors: Tensor
+    damage: Tensor
+
+
+def draw(pool: Pool, recipe: Recipe, generator: torch.Generator) -> Batch:
+    """A batch of persons, two pictures each in rows 2k and 2k + 1, with mild damage such as a GAN's pictures have.
+
+    Each picture is blurred toward a binomial 5x5 blur by a share up to `blur` (half of them not at all), gets Gaussian noise up to
+    `noise` (half of them none), a gain per channel of 1 +- `gain` and an offset of +- `offset`; the batch is shifted by up to one pixel.
+    """
+    person = torch.randint(len(pool) // 2, (recipe.batch,), generator=generator)
+    index = torch.stack([2 * person, 2 * person + 1], 1).flatten().numpy()
+    clean = pool.pictures(index)
+    n = len(clean)
+    uniform = lambda *shape: torch.rand(shape, generator=generator)  # noqa: E731
+    damage = (2 * uniform(n, 2) - 1).clamp_min(0)
+    images = torch.lerp(clean, blurred(clean), recipe.blur * damage[:, 0, None, None, None])
+    images = images + recipe.noise * damage[:, 1, None, None, None] * torch.randn(clean.shape, generator=generator)
+    images = images * (1 + recipe.gain * (2 * uniform(n, 3, 1, 1) - 1)) + recipe.offset * (2 * uniform(n, 3, 1, 1) - 1)
+    down, right = torch.randint(3, (2,), generator=generator).tolist()
+    images = F.pad(images, (1, 1, 1, 1), mode="replicate")[:, :, down : down + 64, right : right + 64]
+    return Batch(images.clamp(-1, 1), clean, pool.factors[index], damage)
+
+
+def blurred(images: Tensor) -> Tensor:
+    """The binomial blur (1, 4, 6, 4, 1) / 16 along both axes; by sums of shifted pictures, five times faster here than a convolution."""
+    x = F.pad(images, (2, 2, 2, 2), mode="replicate")
+    for axis in (2, 3):
+        a, b, c, d, e = (x.narrow(axis, i, 64) for i in range(5))
+        x = ((a + e) + 4 * (b + d) + 6 * c) / 16
+    return x
+
+
+class Learner(nn.Module):
+    """A trunk and what only its training needs: the heads and the loss."""
+
+    def __init__(self, one: Spec) -> None:
+        super().__init__()
+        self.spec = one
+        self.trunk = Trunk(one, folded=False).to(memory_format=torch.channels_last)
+        if one.kind == "identity":
+            self.probe = nn.Linear(one.outputs, len(IDENTITY))
+            self.sharpness = nn.Parameter(torch.tensor(2.5))
+        if one.kind == "features":
+            self.probe = nn.Linear(one.outputs, N_COLUMNS + 2)
+            self.decode = nn.Conv2d(one.widths[2], 3 * 16, 1)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """The loss of a batch.
+
+        attributes: squared error of standardised targets, and cross entropy with the opacity as target for binary ones.
+        identity: InfoNCE between the two pictures of each person (van den Oord et al. 2018), and the identity factors by a linear map.
+        features: all columns and the amounts of blur and noise by a linear map, and the clean picture at 32 px by a linear map of
+        the 8 px features (a denoising auto-encoder), so that features tell quality as well as content.
+        """
+        maps, out = self.trunk(batch.images)
+        out = out.float()
+        if self.spec.kind == "attributes":
+            return _factor_loss(out, batch.factors)
+        if self.spec.kind == "identity":
+            unit = F.normalize(out, dim=1)
+            target = torch.stack([standardised(batch.factors)[:, INDEX[name]] for name in IDENTITY], 1)
+            logits = unit[0::2] @ unit[1::2].T * self.sharpness.exp().clamp_max(60)
+            label = torch.arange(len(logits))
+            contrast = 0.5 * (F.cross_entropy(logits, label) + F.cross_entropy(logits.T, label))
+            return F.mse_loss(self.probe(unit).float(), target) + contrast
+        read = self.probe(out).float()
+        picture = F.pixel_shuffle(self.decode(maps[1]).float(), 4)
+        factors = _factor_loss(read[:, : len(FACTORS)], batch.factors)
+        nuisance = F.mse_loss(read[:, len(FACTORS) : N_COLUMNS], standardised(batch.factors)[:, len(FACTORS) :])
+        damage = F.mse_loss(read[:, N_COLUMNS:], 3 * batch.damage)
+        return factors + 0.3 * nuisance + 0.5 * damage + 10 * F.mse_loss(picture, F.avg_pool2d(batch.clean, 2))
+
+
+def standardised(factors: Tensor) -> Tensor:
+    """Factor rows with continuous columns and nuisance at mean 0 and deviation 1 of their uniform marginals; binary ones as they are."""
+    centre, spread = scales()
+    extra = factors.shape[1] - len(FACTORS)
+    return (factors - F.pad(centre, (0, extra), value=0.5)) / F.pad(spread, (0, extra), value=12**-0.5)
+
+
+def _factor_loss(out: Tensor, factors: Tensor) -> Tensor:
+    continuous, binary = list(CONTINUOUS), list(BINARY)
+    squares = F.mse_loss(out[:, continuous], standardised(factors)[:, continuous])
+    return squares + 0.2 * F.binary_cross_entropy_with_logits(out[:, binary], factors[:, binary])
+
+
+def train_network(name: str, pool: Pool, folder: Path, *, seconds: float, recipe: Recipe) -> tuple[dict[str, Tensor], dict]:
+    """Train one network for `seconds` of processor time; gives back the folded state and what was done."""
+    one = spec(name)
+    seed = stream_seed("heads-networks", name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed % 2**31)
+        learner = Learner(one)
+    optimizer = torch.optim.AdamW(learner.parameters(), recipe.rate, betas=(0.9, 0.98), weight_decay=recipe.decay, fused=True)
+    path = folder / f"{name}.checkpoint.pt"
+    step, spent = 0, 0.0
+    if path.exists():
+        saved = torch.load(path, weights_only=True)
+        learner.load_state_dict(saved["learner"])
+        optimizer.load_state_dict(saved["optimizer"])
+        step, spent = saved["step"], saved["spent"]
+    start, kept, shown, mean = time.process_time() - spent, spent, spent, 0.0
+    while spent < seconds:
+        done = spent / seconds
+        rate = recipe.rate * min(1.0, done / recipe.warmup + 0.02) * (0.5 + 0.5 * math.cos(math.pi * done)) + 1e-6
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        batch = draw(pool, recipe, torch.Generator().manual_seed(stream_seed("heads-batch", name, step) % 2**63))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = learner(batch)
+        if not torch.isfinite(loss):
+            raise FloatingPointError(f"the loss of {name} is not finite at step {step}")
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(learner.parameters(), 5.0)
+        optimizer.step()
+        step, spent = step + 1, time.process_time() - start
+        mean = loss.item() if mean == 0.0 else 0.98 * mean + 0.02 * loss.item()
+        if spent - shown > 15:
+            shown = spent
+            print(f"{name}: {spent:.0f} of {seconds:.0f} s, {step * 2 * recipe.batch} pictures, loss {mean:.4f}", file=sys.stderr, flush=True)
+        if spent - kept > recipe.checkpoint_seconds:
+            kept = spent
+            _save(path, {"learner": learner.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "spent": spent})
+    state = folded_state(learner.trunk.eval())
+    if one.kind == "features":
+        state = _unit_scale(one, state, pool)
+    facts = {"pictures_seen": step * 2 * recipe.batch, "steps": step, "processor_seconds": round(spent, 1), "last_loss": round(mean, 5)}
+    return state, facts
+
+
+def _save(path: Path, saved: dict) -> None:
+    partial = path.with_suffix(".partial")
+    torch.save(saved, partial)
+    partial.replace(path)
+
+
+@torch.no_grad()
+def _unit_scale(one: Spec, state: dict[str, Tensor], pool: Pool) -> dict[str, Tensor]:
+    """The same network with every feature at mean 0 and deviation 1 over training pictures, as KID's kernel (x.y / d + 1)^3 expects."""
+    out = HeadsNetwork(one, state).measure(pool.pictures(slice(0, min(len(pool), 2048))))["features"]
+    deviation, mean = out.std(0).clamp_min(1e-4), out.mean(0)
+    return state | {"out.weight": state["out.weight"] / deviation[:, None], "out.bias": (state["out.bias"] - mean) / deviation}
+
+
+def train_heads_networks(out: Path, *, minutes: float, only: str | None = None, recipe: Recipe = Recipe()) -> list[Path]:
+    """Train the six networks, or the one named `only`, and write NAME.safetensors and NAME.json into `out`.
+
+    minutes: processor time over all six, divided by Spec.share; rendering (about 4 minutes, once) and measuring come on top.
+    A network whose weights and card are there is kept. Raises InputError for an unknown name.
+    """
+    from bench.training.heads_cards import make_card
+
+    out = Path(out)
+    names: Sequence[str] = tuple(SPECS) if only is None else (spec(only).name,)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for name in names:
+            one = spec(name)
+            weights, card = out / f"{name}.safetensors", out / f"{name}.json"
+            if not (weights.exists() and card.exists()):
+                pool = load_pool(out / "pools", pairs=recipe.pairs, seed=SEEDS[one.role], independent=one.independent, soft=one.independent)
+                state, facts = train_network(name, pool, out, seconds=60 * minutes * one.share, recipe=recipe)
+                sha = save_half(state, weights)
+                network = HeadsNetwork(one, load_safetensors(weights, sha256=sha))
+                text = json.dumps(make_card(network, out / "pools", sha256=sha, facts=facts, recipe=recipe), indent=1)
+                card.write_text(text + "\n", encoding="utf-8")
+                (out / f"{name}.checkpoint.pt").unlink(missing_ok=True)
+            print(f"{name}: {card}", file=sys.stderr, flush=True)
+    finally:
+        torch.set_num_threads(threads)
+    return [out / f"{name}.safetensors" for name in names]
+
+
+def main() -> None:
+    """The command line of this module."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=20.0, help="processor time over all networks")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--only", choices=sorted(SPECS))
+    chosen = parser.parse_args()
+    train_heads_networks(chosen.out, minutes=chosen.minutes, only=chosen.only)
+
+
+if __name__ == "__main__":
+    main()

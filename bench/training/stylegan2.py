@@ -1,0 +1,263 @@
+"""Train the StyleGAN2 of the `heads` domain: `python -m bench.training.stylegan2 --minutes 110 --out DIR`.
+
+The folder holds `state.pt` (to resume exactly), `ema-<kimg>.safetensors` and `samples-<kimg>.png` (averaged weights, ids 0-63),
+`discriminator.safetensors` (with an EMA file, enough for a warm start elsewhere), `log.txt` and the training pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.multiprocessing as mp
+
+from bench.errors import InputError, LatentbenchError
+from bench.generators.weights import load_safetensors, save_half
+from bench.training.checkpoints import prune, read_state, write_grid, write_state
+from bench.training.data import FilePictures, HeadPictures
+from bench.training.processes import Group, has_bfloat16, keep_memory
+from bench.training.trainer import Config, Trainer, config_from
+
+LOG_EVERY = 128
+POLL_EVERY = 16
+SAVE_SECONDS = 300.0
+SNAPSHOT_IMAGES = 20_000
+
+
+def train_stylegan2(
+    out: Path,
+    *,
+    minutes: float,
+    config: Config | Mapping[str, Any] | None = None,
+    resume: bool = True,
+    device: str = "cpu",
+    processes: int | None = None,
+    warm_start: tuple[Path, Path] | None = None,
+    pictures: Path | None = None,
+    max_steps: int | None = None,
+) -> Path:
+    """Train for so many minutes of wall-clock time, rendering included; gives back the file of averaged weights.
+
+    resume: go on from DIR/state.pt where it exists. warm_start: files of a generator and a discriminator to begin from where it does not.
+    pictures: a .npy file to learn instead of rendered heads. max_steps: stop at this step of the whole training.
+    Raises InputError for settings, states or files that do not fit, and where training diverged.
+    """
+    config = config if isinstance(config, Config) else config_from(config)
+    processes = processes or (2 if device == "cpu" and (os.cpu_count() or 1) > 1 else 1)
+    if device != "cpu" and processes > 1:
+        raise InputError(f"training on {device} runs in one process, not {processes}")
+    out = Path(out).absolute()
+    out.mkdir(parents=True, exist_ok=True)
+    run = Run(out, time.monotonic() + 60 * minutes, config, resume, device, processes, warm_start, pictures, max_steps)
+    # What can be wrong is found before other processes start.
+    config.check(processes)
+    run.state()
+    with tempfile.TemporaryDirectory() as folder:
+        rendezvous = Path(folder) / "rendezvous"
+        context = mp.get_context("spawn")
+        others = [context.Process(target=run.work, args=(rank, rendezvous), daemon=True) for rank in range(1, processes)]
+        for other in others:
+            other.start()
+        try:
+            run.work(0, rendezvous)
+        finally:
+            for other in others:
+                other.join(timeout=20)
+                if other.is_alive():
+                    other.terminate()
+    return out / "ema.safetensors"
+
+
+class Run:
+    """One call of `train_stylegan2`, as every process sees it."""
+
+    def __init__(
+        self,
+        out: Path,
+        deadline: float,
+        config: Config,
+        resume: bool,
+        device: str,
+        processes: int,
+        warm_start: tuple[Path, Path] | None,
+        pictures: Path | None,
+        max_steps: int | None,
+    ) -> None:
+        self.out, self.deadline, self.config, self.resume = out, deadline, config, resume
+        self.device, self.processes, self.warm_start = device, processes, warm_start
+        self.pictures, self.max_steps = pictures, max_steps
+        self.stopped = False
+
+    def state(self) -> dict[str, Any] | None:
+        return read_state(self.out / "state.pt", self.config.as_dict()) if self.resume else None
+
+    def work(self, rank: int, rendezvous: Path) -> None:
+        """Train in this process until time is up. Process 0 decides, writes and speaks; it leaves the caller's settings as they were."""
+        threads = torch.get_num_threads()
+        handlers = {}
+        if rank == 0:
+            handlers = _on_signals(self._stop)
+        else:
+            _on_signals(signal.SIG_IGN)
+        keep_memory()
+        torch.set_flush_denormal(True)
+        if self.processes > 1:
+            torch.set_num_threads(1)
+        group = Group(rank, self.processes, rendezvous)
+        try:
+            self._train(group)
+        finally:
+            group.close()
+            torch.set_num_threads(threads)
+            torch.set_flush_denormal(False)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+
+    def _stop(self, *_: object) -> None:
+        self.stopped = True
+
+    def _train(self, group: Group) -> None:
+        fast = self.device != "cpu" or has_bfloat16()
+        trainer = Trainer(self.config, group, device=self.device, dtype=torch.bfloat16 if fast else torch.float32)
+        state = self.state()
+        if state is not None:
+            trainer.load_state(state)
+        elif self.warm_start is not None:
+            trainer.warm_start(*(load_safetensors(path) for path in self.warm_start))
+        log = Log(self.out / "log.txt", trainer) if group.rank == 0 else None
+        pictures = self._pictures(group)
+        begin = time.monotonic()
+        made = pictures.prepare(trainer.refreshed)
+        if log:
+            log.say(f"start at step {trainer.steps}, {group.size} process(es), {trainer.dtype}, on {self.device}: {self.config}")
+            log.say(f"{made} of {len(pictures)} pictures rendered in {time.monotonic() - begin:.0f} s")
+        group.barrier()
+        if log:
+            log.reset()
+
+        saved = time.monotonic()
+        stop = torch.zeros(())
+        while True:
+            if trainer.steps % POLL_EVERY == 0:
+                stop.fill_(float(self.stopped or time.monotonic() >= self.deadline))
+                if group.broadcast(stop):
+                    break
+            if self.max_steps is not None and trainer.steps >= self.max_steps:
+                break
+            report = trainer.step(pictures)
+            if log is None:
+                continue
+            log.add(astuple(report))
+            if trainer.images // SNAPSHOT_IMAGES > (trainer.images - self.config.batch) // SNAPSHOT_IMAGES:
+                self._snapshot(trainer, f"{trainer.images // 1000:06d}")
+            if time.monotonic() - saved > SAVE_SECONDS:
+                self._save(trainer)
+                saved = time.monotonic()
+        if log:
+            self._save(trainer)
+            self._snapshot(trainer, f"{trainer.images // 1000:06d}")
+            save_half(trainer.averaged().state_dict(), self.out / "ema.safetensors", {"kimg": f"{trainer.images / 1000:.1f}"})
+            log.say(f"stopped at step {trainer.steps}, {trainer.images / 1000:.1f} kimg")
+
+    def _pictures(self, group: Group) -> HeadPictures | FilePictures:
+        size, config = self.config.resolution, self.config
+        if self.pictures is not None:
+            return FilePictures(self.pictures, size=size)
+        return HeadPictures(
+            self.out / "pictures", total=config.total, rank=group.rank, processes=group.size, seed=config.seed + 1, size=size
+        )
+
+    def _save(self, trainer: Trainer) -> None:
+        if not trainer.healthy():
+            raise InputError(f"training diverged by step {trainer.steps}: weights are not finite; the last good state is kept in {self.out}")
+        write_state(trainer.state(), self.out / "state.pt")
+
+    def _snapshot(self, trainer: Trainer, tag: str) -> None:
+        """Averaged weights, their pictures and the discriminator; only the last few of each kind stay."""
+        frozen = trainer.averaged()
+        codes = frozen.sample(torch.arange(64), seed=0)
+        with torch.no_grad():
+            write_grid(torch.cat([frozen.synthesize(codes[i : i + 16]) for i in range(0, 64, 16)]), self.out / f"samples-{tag}.png")
+        save_half(frozen.state_dict(), self.out / f"ema-{tag}.safetensors", {"kimg": tag})
+        save_half(trainer.discriminator.state_dict(), self.out / "discriminator.safetensors", {"kimg": tag})
+        prune(self.out, "ema-*.safetensors")
+        prune(self.out, "samples-*.png")
+
+
+class Log:
+    """Means over LOG_EVERY steps, printed and appended to a file."""
+
+    def __init__(self, path: Path, trainer: Trainer) -> None:
+        self.path, self.trainer, self.begin = path, trainer, time.monotonic()
+        self.reset()
+
+    def reset(self) -> None:
+        self.sums, self.steps, self.since = torch.zeros(5, dtype=torch.float64), 0, time.monotonic()
+
+    def say(self, text: str) -> None:
+        print(text, flush=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(text + "\n")
+
+    def add(self, figures: tuple[float, ...]) -> None:
+        self.sums += torch.tensor(figures, dtype=torch.float64)
+        self.steps += 1
+        if self.steps < LOG_EVERY:
+            return
+        real, fake, loss_g, loss_d, r1 = (self.sums / self.steps).tolist()
+        now, images = time.monotonic(), self.steps * self.trainer.config.batch
+        self.say(
+            f"kimg {self.trainer.images / 1000:.1f}  min {(now - self.begin) / 60:.1f}  ms/img {(now - self.since) / images * 1000:.2f}  "
+            f"real {real:.2f}  fake {fake:.2f}  loss_g {loss_g:.2f}  loss_d {loss_d:.2f}  r1 {r1:.3f}"
+        )
+        self.reset()
+
+
+def _on_signals(handler: Any) -> dict[int, Any]:
+    """Set the handler of interrupt and termination; gives back the old ones. Outside the main thread nothing is set."""
+    try:
+        return {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:
+        return {}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.training.stylegan2", description="Train the StyleGAN2 of heads.")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--processes", type=int, default=None)
+    parser.add_argument("--batch", type=int, default=None, help="pictures a step; 64 is good on a GPU")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--fresh", action="store_true", help="begin anew even where the folder holds a state")
+    parser.add_argument("--warm-start", type=Path, nargs=2, metavar=("G", "D"), help="weights to begin from where there is no state")
+    parser.add_argument("--pictures", type=Path, help="a .npy file, uint8 [N, 3, 64, 64], to learn instead of heads")
+    args = parser.parse_args(arguments)
+    settings = {"seed": args.seed, "batch": args.batch or (32 if args.device == "cpu" else 64)}
+    try:
+        train_stylegan2(
+            args.out,
+            minutes=args.minutes,
+            config=settings,
+            resume=not args.fresh,
+            device=args.device,
+            processes=args.processes,
+            warm_start=tuple(args.warm_start) if args.warm_start else None,
+            pictures=args.pictures,
+        )
+    except LatentbenchError as error:
+        print(f"error: {error}")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

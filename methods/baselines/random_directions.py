@@ -1,0 +1,54 @@
+"""Random directions: what an edit is worth that knows nothing of the generator. The floor that every method must clear."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bench.cards import DomainInfo, GeneratorInfo
+from bench.codes import Space
+from bench.errors import InputError
+from bench.streams import stream_rng
+from methods.base import FitContext, Fitted, Method
+from methods.editors import DirectionEditor, restore_directions, unit
+
+
+def random_directions(count: int, dimension: int, seed: int) -> Tensor:
+    """Unit vectors [count, dimension], uniform on the sphere, by seed. The first ones do not depend on how many are drawn."""
+    return unit(torch.from_numpy(stream_rng("random", seed).standard_normal((count, dimension))))
+
+
+class RandomDirections(Method):
+    """As many seeded random directions as the unsupervised methods offer; strength 1 is a standard deviation of the codes along it."""
+
+    name = "random"
+    approach = "baseline"
+    citation = "random directions, as in Härkönen et al. 2020, section 4"
+
+    class Options(Method.Options):
+        """space: where codes move; a generator without w is edited in z."""
+
+        space: Space = Space.W
+
+    def supports(self, info: GeneratorInfo, domain: DomainInfo) -> str | None:
+        space = self._space(info)
+        return None if space in info.spaces and not space.layered else f"{info.name} has no space {space} with one vector a code"
+
+    def _space(self, info: GeneratorInfo) -> Space:
+        space = self.options.space
+        return Space.Z if space == Space.W and Space.W not in info.spaces else space
+
+    def fit(self, context: FitContext) -> Fitted:
+        if context.budget < 1:
+            raise InputError(f"a budget of {context.budget} components leaves nothing to offer")
+        space = self._space(context.generator.info)
+        values = context.bank.codes(space).values.double().cpu()
+        if len(values) < 2:
+            raise InputError(f"{len(values)} codes are too few to measure their spread: enlarge the bank")
+        directions = random_directions(context.budget, values.shape[1], context.seed)
+        scale = (values @ directions.T).std(0)
+        names = tuple(map(str, range(context.budget)))
+        return Fitted(editor=DirectionEditor(context.generator, directions.float(), names, space, scale=scale.float()))
+
+    def restore(self, context: FitContext, state: dict[str, Tensor]) -> Fitted:
+        return restore_directions(context, state)

@@ -1,4 +1,4 @@
-"""The seam that every method fills: what it may see (FitContext), what it gives back (Fitted), how it edits (Editor, Path, Edit)."""
+"""The seam that every method fills: what it may see (FitContext), what it gives back (Fitted), how it edits (Editor, Path)."""
 
 from __future__ import annotations
 

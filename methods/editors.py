@@ -19,7 +19,7 @@ PLUS = {Space.Z: Space.Z_PLUS, Space.W: Space.W_PLUS, Space.P: Space.P_PLUS}
 
 
 def unit(directions: Tensor) -> Tensor:
-    """Each direction [K, ...] at Euclidean length 1 over all its entries. Raises InputError for a zero or non-finite direction."""
+    """Each direction [K, ...] at Euclidean length 1 over all its entries. Raises InputError where it is 0 or not finite."""
     length = directions.flatten(1).norm(dim=1)
     if not bool(((length > 0) & length.isfinite()).all()):
         raise InputError("a direction has length zero or is not finite: the fit found nothing along it")
@@ -35,8 +35,8 @@ def largest_positive(directions: Tensor) -> Tensor:
 def project_off(direction: Tensor, conditions: Tensor) -> Tensor:
     """The unit direction nearest to `direction` [...] that is orthogonal to all `conditions` [K, ...].
 
-    Conditional manipulation (Shen et al. 2020, 'Interpreting the Latent Space of GANs', section 3.3): the direction minus its projection on
-    the span of the conditions, at length 1. Linearly dependent conditions are allowed.
+    Conditional manipulation (Shen et al. 2020, 'Interpreting the Latent Space of GANs', section 3.3): the direction minus its
+    projection on the span of the conditions, at length 1. Linearly dependent conditions are allowed.
     Raises InputError where the direction lies in the span, so that nothing of it is left.
     """
     primal = direction.double().flatten()
@@ -46,7 +46,7 @@ def project_off(direction: Tensor, conditions: Tensor) -> Tensor:
     rest = primal - basis.T @ (basis @ primal)
     rest = rest - basis.T @ (basis @ rest)  # once more: after a large cancellation the first pass leaves rounding behind
     if not rest.norm() > 1e-6:
-        raise InputError("the direction lies in the span of the held ones: nothing is left after projection, hold fewer attributes")
+        raise InputError("the direction lies in the span of the held ones, so that nothing of it is left: hold fewer attributes")
     return (rest / rest.norm()).view_as(direction).to(direction.dtype)
 
 
@@ -71,11 +71,11 @@ class DirectionPath:
 class DirectionEditor:
     """Edits by adding strength * scale * direction.
 
-    directions: [K, D], unit length as a rule, or [K, L, D] with a row per layer. names: one per direction. space: where codes move. In
-    a layered space (w+) directions [K, D] are added to `rows` alone (None: every row). Codes are converted to `space` first; codes of
-    w+ given to an editor in w stay in w+, all rows move. targets: the directions on offer (None: all); others serve only to be held.
-    scale: [K] length of a step of strength 1 (None: 1). hold: names that every edit leaves alone, beside what a request holds; a
-    target is never held against itself. A request's prompt and region are for other editors.
+    directions: [K, D], unit length as a rule, or [K, L, D] with a row per layer. names: one per direction. space: where codes
+    move; codes are converted to it first, but codes of w+ given to an editor in w stay there and all rows move. In a layered space
+    directions [K, D] are added to `rows` alone (None: every row). targets: the directions on offer (None: all), the others serve
+    only to be held. scale: [K] length of a step of strength 1 (None: 1). hold: names that every edit leaves alone, beside what a
+    request holds; a target is never held against itself. A request's prompt and region are for other editors.
     """
 
     generator: Generator

@@ -46,7 +46,7 @@ class OraclePath:
 
 @dataclass(frozen=True)
 class OracleEditor:
-    """Edits in w by the generator's own map from codes to factors. Only the target changes, so whatever a request holds is held."""
+    """Edits in w by the generator's own map from codes to factors. Only the target changes: what a request holds is held."""
 
     generator: Generator
     targets: Sequence[str]
@@ -67,7 +67,7 @@ class OracleEditor:
 
 
 class Oracle(Method):
-    """The pure edit of one factor. It need not win reach or realism: one of two correlated factors alone leaves the beaten track."""
+    """The pure edit of one factor. It need not win reach or realism: one of two correlated factors alone is rare."""
 
     name = "oracle"
     approach = "baseline"

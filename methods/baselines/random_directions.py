@@ -19,7 +19,7 @@ def random_directions(count: int, dimension: int, seed: int) -> Tensor:
 
 
 class RandomDirections(Method):
-    """As many seeded random directions as the unsupervised methods offer; strength 1 is a standard deviation of the codes along it."""
+    """As many seeded random directions as the unsupervised methods offer; strength 1 is one sd of the codes along it."""
 
     name = "random"
     approach = "baseline"

@@ -23,13 +23,13 @@ from methods.editors import DirectionEditor, restore_directions
 class Boundary:
     """A linear boundary in a latent space.
 
-    normal: [D] unit length, toward high scores. train, validation, remaining: accuracy in [0, 1], NaN where no code is left for it.
+    normal: [D] unit length, toward high scores. train, validation, remaining: accuracy in [0, 1], None where no code is left.
     """
 
     normal: np.ndarray
     train: float
     validation: float
-    remaining: float
+    remaining: float | None
 
 
 def chosen_number(n: int, chosen_num_or_ratio: float) -> int:
@@ -49,9 +49,9 @@ def train_boundary(
 ) -> Boundary:
     """The SVM boundary between the extremes of `scores` [N] among `codes` [N, D] (Shen et al. 2020, section 3.2).
 
-    The chosen number of codes at either end are shuffled by `rng`, those of high score first; `split_ratio` of either side trains, the
-    rest validates. The remaining codes are labelled by the midpoint of the highest and the lowest score, as in the published
-    figures. The intercept is dropped. Raises InputError for scores that do not rank the codes or too few codes.
+    The chosen number of codes at either end are shuffled by `rng`, first those of high score; `split_ratio` of each side trains,
+    the rest validates. The remaining codes are labelled by the midpoint of the highest and the lowest score, as in the published
+    code. The intercept is dropped. Raises InputError for scores that do not rank the codes or too few codes.
     """
     if not (np.isfinite(scores).all() and np.isfinite(codes).all()):
         raise InputError(f"{int((~np.isfinite(scores)).sum())} of {len(scores)} scores or some codes are not finite")
@@ -71,8 +71,8 @@ def train_boundary(
     svm = SVC(kernel="linear", C=c).fit(codes[train], np.repeat([1, 0], n_train))
     normal = svm.coef_[0] / np.linalg.norm(svm.coef_[0])
 
-    def accuracy(rows: np.ndarray, labels: np.ndarray) -> float:
-        return float((svm.predict(codes[rows]) == labels).mean()) if len(rows) else float("nan")
+    def accuracy(rows: np.ndarray, labels: np.ndarray) -> float | None:
+        return float((svm.predict(codes[rows]) == labels).mean()) if len(rows) else None
 
     remaining = order[chosen:-chosen]
     return Boundary(
@@ -93,8 +93,8 @@ def shuffled(n: int, rng: np.random.Generator | np.random.RandomState) -> np.nda
 class InterFaceGAN(Method):
     """One boundary per attribute, in w or z.
 
-    Codes are edited as they are: in z no code is put back on the sphere, and a strength is relative to the code, not a distance from
-    the boundary. In the paper 500,000 codes give 10,000 a side; here the same share of the bank's codes is taken.
+    Codes are edited as they are: in z no code is put back on the sphere, and a strength is relative to the code, not a distance
+    from the boundary. In the paper 500,000 codes give 10,000 a side; here the same share of the bank's codes is taken.
     """
 
     name = "interfacegan"
@@ -160,5 +160,6 @@ def tables(names: Sequence[str], boundaries: Sequence[Boundary]) -> dict[str, li
         for n, b in zip(names, boundaries, strict=True)
     ]
     normals = np.stack([b.normal for b in boundaries])
-    cosines = [{"attribute": n, **dict(zip(names, map(float, row), strict=True))} for n, row in zip(names, normals @ normals.T, strict=True)]
+    products = (normals @ normals.T).tolist()
+    cosines = [{"attribute": n, **dict(zip(names, row, strict=True))} for n, row in zip(names, products, strict=True)]
     return {"boundary_accuracy": accuracy, "boundary_cosine": cosines}

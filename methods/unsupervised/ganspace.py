@@ -40,6 +40,11 @@ def incremental_pca(draw: Callable[[int, int], np.ndarray], n: int, components: 
     return pca
 
 
+def spread(codes: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """The standard deviation [K] of codes [N, D] along unit directions [K, D]."""
+    return (codes @ directions.T).std(0)
+
+
 def regress(coordinates: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Directions [K, D] in the codes' space whose sum, weighted by the coordinates [N, K], is nearest to the codes [N, D].
 
@@ -63,8 +68,8 @@ def parse_range(text: str, n: int) -> tuple[int, ...]:
 class GANSpace(Method):
     """Principal components as directions; a strength counts standard deviations of the codes along the component (of w; 1 in z).
 
-    The paper samples a million codes and its code 300,000 by default. Here `num_samples` is 100,000 by default, which keeps a fit in seconds.
-    The codes are streams of the method's own, apart from the bank and from all that is judged.
+    The paper samples a million codes and its code 300,000 by default. Here `num_samples` is 100,000 by default, which keeps a fit
+    in seconds. The codes are streams of the method's own, apart from the bank and from all that is judged.
     """
 
     name = "ganspace"
@@ -118,11 +123,11 @@ class GANSpace(Method):
         directions = largest_positive(torch.from_numpy(found[: context.budget]))
         scale = torch.ones(len(directions), dtype=directions.dtype)
         if options.space != Space.Z:
-            scale = torch.from_numpy((codes.draw("stdev", 0, STDEV_SAMPLES) @ directions.numpy().T).std(0))
+            scale = torch.from_numpy(spread(codes.draw("stdev", 0, STDEV_SAMPLES), directions.numpy()))
         names = tuple(map(str, range(len(directions))))
         editor = DirectionEditor(generator, directions.float(), names, space, rows=rows, scale=scale.float())
-        ratio = pca.explained_variance_ratio_
-        table = [{"component": n, "variance_ratio": float(r), "stdev": float(s)} for n, r, s in zip(names, ratio, scale, strict=False)]
+        facts = zip(names, pca.explained_variance_ratio_[: len(names)].tolist(), scale.tolist(), strict=True)
+        table = [{"component": n, "variance_ratio": ratio, "stdev": stdev} for n, ratio, stdev in facts]
         return Fitted(editor=editor, tables={"components": table})
 
     def restore(self, context: FitContext, state: dict[str, Tensor]) -> Fitted:

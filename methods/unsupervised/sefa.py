@@ -19,8 +19,8 @@ from methods.editors import PLUS, DirectionEditor, largest_positive, restore_dir
 def factorize(weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Directions [D, D] float64, one a row, by falling eigenvalue, and the eigenvalues [D] (Shen and Zhou 2021, equation 6).
 
-    weights: raw [outputs, D] matrices, one per layer. Each output's weights are first brought to length 1, as the published code does
-    and the paper's formula does not. An eigenvector's entry of largest magnitude is positive.
+    weights: raw [outputs, D] matrices, one per layer. Each output's weights are first brought to length 1, as the published code
+    does and the paper's formula does not. An eigenvector's entry of largest magnitude is positive.
     """
     stacked = torch.cat([w.detach().cpu().double() for w in weights])
     if not bool(stacked.isfinite().all()):
@@ -44,7 +44,7 @@ def parse_rows(text: str, n: int) -> tuple[int, ...]:
 
 
 def row_layers(info: GeneratorInfo, rows: Sequence[int]) -> list[str]:
-    """The layers whose style weights stand for these rows of w+: the convolutions they feed, and a toRGB only where it is all they feed.
+    """The layers whose weights stand for these rows of w+: the convolutions they feed, a toRGB only where it is all they feed.
 
     So every row counts once, and 'all' takes the last toRGB but no other.
     """
@@ -74,7 +74,7 @@ class SeFa(Method):
         @field_validator("layers", mode="before")
         @classmethod
         def _canonical(cls, value: object) -> object:
-            parts = value if isinstance(value, list | tuple) else [value] if isinstance(value, int) else re.split(r"[,+]", str(value))
+            parts = value if isinstance(value, list | tuple) else re.split(r"[,+]", str(value))
             text = "+".join(str(part).strip() for part in parts)
             if text != "all" and not all(re.fullmatch(r"\d+(-\d+)?", part) for part in text.split("+")):
                 raise ValueError(f"layers are 'all', 'a-b', 'a+b' or a list of numbers, not {value!r}")
@@ -110,7 +110,8 @@ class SeFa(Method):
         directions = directions[: context.budget].float()
         names = tuple(map(str, range(context.budget)))
         editor = DirectionEditor(context.generator, directions, names, space if rows is None else plus, rows=rows)
-        table = [{"component": n, "eigenvalue": float(v)} for n, v in zip(names, eigenvalues, strict=False)]
+        facts = zip(names, eigenvalues[: context.budget].tolist(), strict=True)
+        table = [{"component": name, "eigenvalue": value} for name, value in facts]
         return Fitted(editor=editor, tables={"eigenvalues": table})
 
     def restore(self, context: FitContext, state: dict[str, Tensor]) -> Fitted:

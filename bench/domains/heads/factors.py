@@ -40,33 +40,148 @@ class Factor(NamedTuple):
     cyclic: bool = False
 
 
-def _continuous(name: str, low: float, high: float, region: tuple[str, ...], negative: str, positive: str, text: str, identity: bool = False) -> Factor:
-    return Factor(name, "continuous", low, high, region, (negative, positive), text, identity)
+def _continuous(
+    name: str, span: tuple[float, float], region: tuple[str, ...], prompts: tuple[str, str], description: str, identity: bool = False
+) -> Factor:
+    return Factor(name, "continuous", *span, region, prompts, description, identity)
 
 
-def _binary(name: str, region: tuple[str, ...], negative: str, positive: str, text: str) -> Factor:
-    return Factor(name, "binary", 0.0, 1.0, region, (negative, positive), text)
+def _binary(name: str, region: tuple[str, ...], prompts: tuple[str, str], description: str) -> Factor:
+    return Factor(name, "binary", 0.0, 1.0, region, prompts, description)
 
 
+_UNIT = (0.0, 1.0)
+_SIGNED = (-1.0, 1.0)
 FACTORS: tuple[Factor, ...] = (
-    _continuous("yaw", -35, 35, HEAD, "a face turned to the left", "a face turned to the right", "head turn in degrees, positive to the viewer's right"),
-    _continuous("pitch", -15, 15, HEAD, "a face looking down", "a face looking up", "head nod in degrees, positive looks up"),
-    _continuous("light", -1, 1, HEAD, "a face lit from the left", "a face lit from the right", "light azimuth, -1 from the left, 1 from the right"),
-    _continuous("warmth", -1, 1, HEAD, "a face in cool blue light", "a face in warm orange light", "light colour, -1 cool, 1 warm"),
-    _continuous("age", 0, 1, HEAD[:-1], "a young person", "an old person", "wrinkles, mottling, greying, heavier jaw"),
-    _continuous("smile", -1, 1, ("mouth", "skin", "beard", "nose"), "a frowning person", "a smiling person", "mouth curve from frown to smile, with lifted cheeks"),
-    _continuous("mouth_open", 0, 1, ("mouth", "skin", "beard"), "a person with a closed mouth", "a person with an open mouth", "mouth opening with teeth"),
-    _continuous("eye_open", 0, 1, ("eyes", "brows", "skin"), "a person with narrowed eyes", "a person with wide open eyes", "eyelid opening, 0 narrow, 1 wide, with raised brows"),
-    _binary("glasses", ("glasses", "eyes", "brows", "nose", "skin"), "a person without glasses", "a person with glasses", "dark-rimmed glasses"),
-    _binary("beard", ("beard", "mouth"), "a clean-shaven person", "a person with a beard", "full beard with moustache"),
-    _continuous("hair_length", 0, 1, ("hair",), "a person with short hair", "a person with long hair", "from cropped to below the shoulders"),
-    _continuous("hair_colour", 0, 1, ("hair", "brows", "beard"), "a person with black hair", "a person with red hair", "black, brown, blond, red"),
-    _continuous("face_width", 0, 1, HEAD, "a person with a narrow face", "a person with a wide face", "narrow to wide head", True),
-    _continuous("nose_size", 0, 1, ("nose", "skin", "beard", "mouth"), "a person with a small nose", "a person with a big nose", "small to large nose", True),
-    _continuous("skin_tone", 0, 1, ("skin", "nose", "body", "mouth", "eyes"), "a person with light skin", "a person with dark skin", "light to dark skin", True),
-    _continuous("background", 0, 1, ("background",), "a pink background", "a green background", "background hue over 0.8 of the circle, so the ends differ"),
-    _continuous("eye_spacing", 0, 1, ("eyes", "brows", "skin", "nose"), "a person with close-set eyes", "a person with wide-set eyes", "distance between the eyes", True),
-    _continuous("jaw", 0, 1, ("skin", "beard", "mouth", "body"), "a person with a pointed chin", "a person with a square jaw", "pointed to square jaw", True),
+    _continuous(
+        "yaw",
+        (-35.0, 35.0),
+        HEAD,
+        ("a face turned to the left", "a face turned to the right"),
+        "head turn in degrees, positive to the viewer's right",
+    ),
+    _continuous(
+        "pitch",
+        (-15.0, 15.0),
+        HEAD,
+        ("a face looking down", "a face looking up"),
+        "head nod in degrees, positive looks up",
+    ),
+    _continuous(
+        "light",
+        _SIGNED,
+        HEAD,
+        ("a face lit from the left", "a face lit from the right"),
+        "light azimuth, -1 from the left, 1 from the right",
+    ),
+    _continuous(
+        "warmth",
+        _SIGNED,
+        HEAD,
+        ("a face in cool blue light", "a face in warm orange light"),
+        "light colour, -1 cool, 1 warm",
+    ),
+    _continuous(
+        "age",
+        _UNIT,
+        HEAD[:-1],
+        ("a young person", "an old person"),
+        "wrinkles, mottling, greying, heavier jaw",
+    ),
+    _continuous(
+        "smile",
+        _SIGNED,
+        ("mouth", "skin", "beard", "nose"),
+        ("a frowning person", "a smiling person"),
+        "mouth curve from frown to smile, with lifted cheeks",
+    ),
+    _continuous(
+        "mouth_open",
+        _UNIT,
+        ("mouth", "skin", "beard"),
+        ("a person with a closed mouth", "a person with an open mouth"),
+        "mouth opening with teeth",
+    ),
+    _continuous(
+        "eye_open",
+        _UNIT,
+        ("eyes", "brows", "skin"),
+        ("a person with narrowed eyes", "a person with wide open eyes"),
+        "eyelid opening, 0 narrow, 1 wide, with raised brows",
+    ),
+    _binary(
+        "glasses",
+        ("glasses", "eyes", "brows", "nose", "skin"),
+        ("a person without glasses", "a person with glasses"),
+        "dark-rimmed glasses",
+    ),
+    _binary(
+        "beard",
+        ("beard", "mouth"),
+        ("a clean-shaven person", "a person with a beard"),
+        "full beard with moustache",
+    ),
+    _continuous(
+        "hair_length",
+        _UNIT,
+        ("hair",),
+        ("a person with short hair", "a person with long hair"),
+        "from cropped to below the shoulders",
+    ),
+    _continuous(
+        "hair_colour",
+        _UNIT,
+        ("hair", "brows", "beard"),
+        ("a person with black hair", "a person with red hair"),
+        "black, brown, blond, red",
+    ),
+    _continuous(
+        "face_width",
+        _UNIT,
+        HEAD,
+        ("a person with a narrow face", "a person with a wide face"),
+        "narrow to wide head",
+        identity=True,
+    ),
+    _continuous(
+        "nose_size",
+        _UNIT,
+        ("nose", "skin", "beard", "mouth"),
+        ("a person with a small nose", "a person with a big nose"),
+        "small to large nose",
+        identity=True,
+    ),
+    _continuous(
+        "skin_tone",
+        _UNIT,
+        ("skin", "nose", "body", "mouth", "eyes"),
+        ("a person with light skin", "a person with dark skin"),
+        "light to dark skin",
+        identity=True,
+    ),
+    _continuous(
+        "background",
+        _UNIT,
+        ("background",),
+        ("a pink background", "a green background"),
+        "background hue over 0.8 of the circle, so the ends differ",
+    ),
+    _continuous(
+        "eye_spacing",
+        _UNIT,
+        ("eyes", "brows", "skin", "nose"),
+        ("a person with close-set eyes", "a person with wide-set eyes"),
+        "distance between the eyes",
+        identity=True,
+    ),
+    _continuous(
+        "jaw",
+        _UNIT,
+        ("skin", "beard", "mouth", "body"),
+        ("a person with a pointed chin", "a person with a square jaw"),
+        "pointed to square jaw",
+        identity=True,
+    ),
 )
 NUISANCE: tuple[str, ...] = ("clothes_hue", "clothes_shade", "iris", "strands")
 NAMES = tuple(f.name for f in FACTORS)

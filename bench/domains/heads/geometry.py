@@ -104,7 +104,8 @@ def ellipsoids(window: Window, turn: Tensor, shift: Tensor, parts: list[Part]) -
     Outside the silhouette depth goes on smoothly, so that slopes stay finite.
     """
     n = len(turn)
-    table = torch.stack([torch.stack([torch.as_tensor(v, dtype=turn.dtype, device=turn.device).expand(n) for v in p], -1) for p in parts], 1)
+    rows = [[torch.as_tensor(v, dtype=turn.dtype, device=turn.device).expand(n) for v in part] for part in parts]
+    table = torch.stack([torch.stack(row, -1) for row in rows], 1)
     centre = table[..., :3] @ turn.transpose(1, 2) + shift[:, None]
     r = turn[:, None]
     quadric = (r * table[..., None, 3:] ** -2) @ r.transpose(2, 3)

@@ -11,6 +11,7 @@ part over the window it can reach.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -72,13 +73,125 @@ def _over(image: Tensor, index: tuple[object, slice, slice], colour: Tensor, alp
     image[index] = torch.lerp(patch, colour.expand_as(patch), alpha[:, None])
 
 
+class _Skin(NamedTuple):
+    """Height, silhouette distance and cover of skin; cover of ears and nose over their own windows."""
+
+    height: Tensor
+    distance: Tensor
+    ears: Tensor
+    nose: Tensor
+    nose_distance: Tensor
+
+
+def _skin(views: dict[str, Window], flat: dict[str, Tensor], turn: Tensor, shift: Tensor, big: Tensor) -> _Skin:
+    """Skull and jaw, with ears and a nose of size `big` [N] smoothly joined."""
+    skin = views["skin"]
+    age, width, jaw = flat["age"], flat["width"], flat["jaw"]
+    drop = 0.07 * flat["mouth_open"]
+    wide = width * (0.345 + 0.125 * jaw + 0.025 * age)
+    tall = 0.465 - 0.085 * jaw + 0.03 * age + 0.5 * drop
+    skull = [
+        (0, 0.13, 0, 0.53 * width, 0.56, 0.58),
+        (0, -0.20 - 0.10 * jaw - 0.5 * drop, 0.09, wide, tall, 0.46),
+    ]
+    z, s = ellipsoids(skin, turn, shift, skull)
+    skin_z, skin_s = smooth_max(z[0], z[1], 0.08), smooth_max(s[0], s[1], 0.035)
+    ears = [(side * 0.53 * width, -0.03, -0.05, 0.085, 0.15, 0.10) for side in (1, -1)]
+    z, s = ellipsoids(views["ears"], turn, shift, ears)
+    at = skin.of(views["ears"])
+    ear_z, ear_s = torch.maximum(*z), torch.maximum(*s)
+    ear_z = ear_z + 6 * (ear_s + 0.02).clamp_max(0)  # outside its silhouette a part must not rise above the skin
+    ear_w = views["ears"].soft(ear_s) * F.hardsigmoid((ear_z - skin_z[at]) * 60)
+    skin_z = put(skin_z, at, smooth_max(skin_z[at], ear_z, 0.02))
+    skin_s = put(skin_s, at, torch.maximum(skin_s[at], ear_s))
+    nose = [
+        (0, -0.09, 0.49, 0.055 * big, 0.20, 0.09 + 0.05 * big),
+        (0, -0.205, 0.55, 0.088 * big, 0.085 * big, 0.13 * big),
+        (0, -0.228, 0.51, 0.135 * big, 0.056 * big, 0.085),
+    ]
+    z, s = ellipsoids(views["nose"], turn, shift, nose)
+    at = skin.of(views["nose"])
+    nose_z = torch.maximum(smooth_max(z[0], z[1], 0.05), z[2])
+    nose_s = torch.maximum(torch.maximum(s[1], s[0]), s[2])
+    nose_z = nose_z + 6 * (nose_s + 0.03).clamp_max(0)
+    nose_w = views["nose"].soft(nose_s + 0.01, 0.05) * F.hardsigmoid((nose_z - skin_z[at]) * 50)
+    skin_z = put(skin_z, at, smooth_max(skin_z[at], nose_z, 0.022))
+    skin_s = put(skin_s, at, torch.maximum(skin_s[at], nose_s))
+    return _Skin(skin_z, skin_s, ear_w, nose_w, nose_s)
+
+
+def _hair(views: dict[str, Window], flat: dict[str, Tensor], turn: Tensor, shift: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Height and silhouette distance of the cap, height and cover of the hair behind and beside the head."""
+    full, length, width = views["full"], flat["hair_length"], flat["width"]
+    volume = 0.035 + 0.06 * length
+    fall = 0.05 - 0.575 * length
+    lock = (0.43 + 0.08 * length) * width
+    strands = (0.15 + fall, -0.06, 0.06 + 0.14 * length, 0.25 - fall, 0.12 + 0.12 * length)
+    curtain = (0, 0.25 + fall, -0.25, 0.50 * width + 0.10 * length, 0.45 - fall, 0.36)
+    dome = (0, 0.17, -0.05, 0.53 * width + volume, 0.55 + volume, 0.58 + volume)
+    (cap_z,), (cap_s,) = ellipsoids(views["cap"], turn, shift, [dome])
+    z, s = ellipsoids(full, turn, shift, [curtain, (lock, *strands), (-lock, *strands)])
+    back_z = smooth_max(z[0], torch.maximum(z[1], z[2]), 0.06)
+    back_a = full.soft(torch.maximum(s[0], torch.maximum(s[1], s[2])))
+    return cap_z, cap_s, back_z, back_a
+
+
+def _body(low: Window, shift: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Height and cover of neck and shoulders, and the share of it that is clothes."""
+    new, n = shift.new_tensor, len(shift)
+    still = torch.eye(3, dtype=shift.dtype, device=shift.device).expand(n, 3, 3)
+    torso = [(0, -0.72, -0.16, 0.25, 0.60, 0.25), (0, -1.40, -0.25, 0.98, 0.66, 0.42)]
+    z, s = ellipsoids(low, still, 0.8 * shift * new([1.0, 0.0, 0.0]), torso)
+    body_z = smooth_max(z[0], z[1], 0.015)
+    body_a = low.soft(torch.maximum(s[0], s[1]))
+    dressed = low.soft(z[1] - z[0], 0.05)
+    return body_z, body_a, dressed
+
+
+class _Part(NamedTuple):
+    """A surface over the named window: cover, height, normal and class."""
+
+    window: str
+    alpha: Tensor
+    height: Tensor
+    normal: tuple[Tensor, ...]
+    kind: str
+
+
+def _maps(
+    views: dict[str, Window], parts: list[_Part], details: list[paint.Layer], pool: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Segmentation, depth and normals of parts given back to front; `details` are classes painted on the skin."""
+    full, first = views["full"], parts[0].height
+    height = torch.full_like(first, -1.0)[:, None]
+    o = torch.zeros_like(first)
+    facing = torch.stack([o, o, o + 1], 1)
+    for part in parts:
+        at = full.of(views[part.window])
+        _over(height, at, part.height[:, None], part.alpha)
+        _over(facing, at, torch.stack([axis.expand_as(part.alpha) for axis in part.normal], 1), part.alpha)
+    with torch.no_grad():
+        votes = torch.stack([o + 1] + [o] * (len(CLASSES) - 1), 1)
+        one = torch.eye(len(CLASSES), dtype=o.dtype, device=o.device)[:, :, None, None]
+        for part in parts:
+            _over(votes, full.of(views[part.window]), one[CLASSES.index(part.kind)], part.alpha)
+            if part.kind == "skin":
+                for layer in details:
+                    window = views[layer.window]
+                    seen = layer.alpha * part.alpha[views["skin"].of(window)]
+                    _over(votes, full.of(window), one[CLASSES.index(layer.kind)], seen)
+        segmentation = pool(votes).argmax(1)
+    normal = pool(facing)
+    normal = normal * torch.rsqrt(normal.square().sum(1, keepdim=True) + 1e-8)
+    return segmentation, pool(height)[:, 0], normal
+
+
 def _render(factors: Tensor, views: dict[str, Window], supersample: int, maps: bool) -> Rendering:
     n = len(factors)
     new = factors.new_tensor
     flat = dict(zip(NAMES + NUISANCE, factors.unbind(1)))
     flat["width"] = 0.86 + 0.28 * flat["face_width"]
     f = {name: value[:, None, None] for name, value in flat.items()}
-    age, length, width, gap, jaw = (flat[k] for k in ("age", "hair_length", "width", "mouth_open", "jaw"))
     full, skin, cap, low = (views[k] for k in ("full", "skin", "cap", "body"))
 
     # --- pose, light, colours ------------------------------------------------------
@@ -94,8 +207,8 @@ def _render(factors: Tensor, views: dict[str, Window], supersample: int, maps: b
     ambient, direct = 0.46 * (1 - 0.25 * tint), 0.72 * (1 + tint)
     tone = paint.palette(flat["skin_tone"], paint.SKIN)
     natural = paint.palette(flat["hair_colour"], paint.HAIR)
-    dye = torch.lerp(natural, new(paint.GREY), (age * (0.45 + 0.23 * age))[:, None])
-    stubble = torch.lerp(natural, new(paint.GREY), 0.30 * age[:, None])
+    dye = torch.lerp(natural, new(paint.GREY), (flat["age"] * (0.45 + 0.23 * flat["age"]))[:, None])
+    stubble = torch.lerp(natural, new(paint.GREY), 0.30 * flat["age"][:, None])
     iris = paint.palette(flat["iris"], paint.IRIS)
     cloth = paint.rainbow(0.25 + flat["clothes_hue"], 0.40, 0.16) * (0.55 + 0.75 * flat["clothes_shade"][:, None])
     wall = paint.rainbow(0.80 * flat["background"] - 0.02, 0.64, 0.24)
@@ -105,51 +218,11 @@ def _render(factors: Tensor, views: dict[str, Window], supersample: int, maps: b
         return torch.addcmul((ambient * colour)[..., None, None], (direct * colour)[..., None, None], shade[:, None])
 
     # --- surfaces ------------------------------------------------------------------
-    drop = 0.07 * gap
-    skull = [
-        (0, 0.13, 0, 0.53 * width, 0.56, 0.58),
-        (0, -0.20 - 0.10 * jaw - 0.5 * drop, 0.09, width * (0.345 + 0.125 * jaw + 0.025 * age), 0.465 - 0.085 * jaw + 0.03 * age + 0.5 * drop, 0.46),
-    ]
-    z, s = ellipsoids(skin, turn, shift, skull)
-    skin_z, skin_s = smooth_max(z[0], z[1], 0.08), smooth_max(s[0], s[1], 0.035)
-    ears = [(side * 0.53 * width, -0.03, -0.05, 0.085, 0.15, 0.10) for side in (1, -1)]
-    z, s = ellipsoids(views["ears"], turn, shift, ears)
-    at = skin.of(views["ears"])
-    ear_z, ear_s = torch.maximum(*z), torch.maximum(*s)
-    ear_z = ear_z + 6 * (ear_s + 0.02).clamp_max(0)  # outside its silhouette a part must not rise above the skin
-    ear_w = views["ears"].soft(ear_s) * F.hardsigmoid((ear_z - skin_z[at]) * 60)
-    skin_z = put(skin_z, at, smooth_max(skin_z[at], ear_z, 0.02))
-    skin_s = put(skin_s, at, torch.maximum(skin_s[at], ear_s))
     big = 0.45 + 1.58 * flat["nose_size"]
-    nose = [
-        (0, -0.09, 0.49, 0.055 * big, 0.20, 0.09 + 0.05 * big),
-        (0, -0.205, 0.55, 0.088 * big, 0.085 * big, 0.13 * big),
-        (0, -0.228, 0.51, 0.135 * big, 0.056 * big, 0.085),
-    ]
-    z, s = ellipsoids(views["nose"], turn, shift, nose)
-    at = skin.of(views["nose"])
-    nose_z = torch.maximum(smooth_max(z[0], z[1], 0.05), z[2])
-    nose_s = torch.maximum(torch.maximum(s[1], s[0]), s[2])
-    nose_z = nose_z + 6 * (nose_s + 0.03).clamp_max(0)
-    nose_w = views["nose"].soft(nose_s + 0.01, 0.05) * F.hardsigmoid((nose_z - skin_z[at]) * 50)
-    skin_z = put(skin_z, at, smooth_max(skin_z[at], nose_z, 0.022))
-    skin_s = put(skin_s, at, torch.maximum(skin_s[at], nose_s))
+    skin_z, skin_s, ear_w, nose_w, nose_s = _skin(views, flat, turn, shift, big)
     skin_a = skin.soft(skin_s)
-
-    volume = 0.035 + 0.06 * length
-    fall = 0.05 - 0.575 * length
-    lock = (0.43 + 0.08 * length) * width
-    strands = (0.15 + fall, -0.06, 0.06 + 0.14 * length, 0.25 - fall, 0.12 + 0.12 * length)
-    (cap_z,), (cap_s,) = ellipsoids(cap, turn, shift, [(0, 0.17, -0.05, 0.53 * width + volume, 0.55 + volume, 0.58 + volume)])
-    z, s = ellipsoids(full, turn, shift, [(0, 0.25 + fall, -0.25, 0.50 * width + 0.10 * length, 0.45 - fall, 0.36), (lock, *strands), (-lock, *strands)])
-    back_z = smooth_max(z[0], torch.maximum(z[1], z[2]), 0.06)
-    back_a = full.soft(torch.maximum(s[0], torch.maximum(s[1], s[2])))
-    still = torch.eye(3, dtype=factors.dtype, device=factors.device).expand(n, 3, 3)
-    torso = [(0, -0.72, -0.16, 0.25, 0.60, 0.25), (0, -1.40, -0.25, 0.98, 0.66, 0.42)]
-    z, s = ellipsoids(low, still, 0.8 * shift * new([1.0, 0.0, 0.0]), torso)
-    body_z = smooth_max(z[0], z[1], 0.015)
-    body_a = low.soft(torch.maximum(s[0], s[1]))
-    dressed = low.soft(z[1] - z[0], 0.05)
+    cap_z, cap_s, back_z, back_a = _hair(views, flat, turn, shift)
+    body_z, body_a, dressed = _body(low, shift)
 
     # --- head coordinates; the hair cap is cut by a hairline -------------------------
     u, v, w = (a + b * skin_z for a, b in zip(skin.affine(lines).unbind(1), deep))
@@ -203,7 +276,7 @@ def _render(factors: Tensor, views: dict[str, Window], supersample: int, maps: b
     layers += paint.beard(views["beard"], f, u[at], v[at], bare[at], tone, stubble)
     for layer in reversed(layers):
         _over(albedo, skin.of(views[layer.window]), layer.colour[..., None, None], layer.alpha)
-    skin_n, cap_n, back_n, body_n = slopes(skin_z, skin.pixel), slopes(cap_z, cap.pixel), slopes(back_z, full.pixel), slopes(body_z, low.pixel)
+    skin_n, cap_n, back_n, body_n = (slopes(z, full.pixel) for z in (skin_z, cap_z, back_z, body_z))
     surface = albedo * torch.addcmul(ambient[..., None, None], direct[..., None, None], _lambert(light, skin_n)[:, None])
     surface = surface + 0.10 * _shine(half, skin_n, 5)[:, None]
 
@@ -211,8 +284,9 @@ def _render(factors: Tensor, views: dict[str, Window], supersample: int, maps: b
     vignette = 1.04 + 0.12 * full.y - 0.18 * (full.x**2 + full.y**2)
     image = wall[..., None, None] * vignette
     phase = 6.28 * f["strands"]
-    hx = lines[:, 0].unbind(1)
-    grain = 0.80 + 0.12 * torch.sin((hx[0][:, None, None] + hx[1][:, None, None] * full.x + (hx[2][:, None, None] + 0.25) * full.y) * 34 + phase)
+    hx = lines[:, 0, :, None, None].unbind(1)
+    across = hx[0] + hx[1] * full.x + (hx[2] + 0.25) * full.y
+    grain = 0.80 + 0.12 * torch.sin(across * 34 + phase)
     _over(image, full.of(full), lit(0.85 * dye, _lambert(light, back_n) * grain), back_a)
     at = full.of(low)
     body_a = body_a * (1 - back_a[at] * F.hardsigmoid((back_z[at] - body_z) * 60))
@@ -228,7 +302,8 @@ def _render(factors: Tensor, views: dict[str, Window], supersample: int, maps: b
     a, b, c, d = (turn[:, i, j] for i in (0, 1) for j in (0, 1))
     solve = torch.stack([d, -b, -c, a], -1).view(-1, 2, 2) / (a * d - b * c)[:, None, None]
     origin = -(solve @ (shift[:, :2, None] + plane * turn[:, :2, 2:]))
-    rim, pane = paint.frame(glasses, *glasses.affine(torch.cat([origin, solve], 2)).unbind(1))
+    pu, pv = glasses.affine(torch.cat([origin, solve], 2)).unbind(1)
+    rim, pane = paint.frame(glasses, pu, pv)
     at = skin.of(glasses)
     gu, gv, visible = u[at], v[at], skin_a[at] * (1 - cap_a[cap.of(glasses)])
     hinge = 0.42 + 0.25 * (-deep[0] / deep[2]) * torch.clamp(gu * 20, -1, 1)
@@ -246,35 +321,17 @@ def _render(factors: Tensor, views: dict[str, Window], supersample: int, maps: b
     if not maps:
         return Rendering(rgb)
 
-    # --- maps: the same layers, of depths, normals and class votes ----------------------
-    height = torch.full_like(back_z, -1.0)[:, None]
-    facing = torch.cat([torch.zeros_like(image[:, :2]), torch.ones_like(image[:, :1])], 1)
-    covers = [("full", back_a, back_z, back_n), ("body", body_a, body_z, body_n), ("skin", skin_a, skin_z, skin_n), ("cap", cap_a, cap_z, cap_n)]
-    for name, alpha, surface_z, normal in covers:
-        at = full.of(views[name])
-        _over(height, at, surface_z[:, None], alpha)
-        _over(facing, at, torch.stack(normal, 1), alpha)
-    at = full.of(glasses)
-    rz = turn[:, 2, :2, None, None].unbind(1)
-    pu, pv = glasses.affine(torch.cat([origin, solve], 2)).unbind(1)
-    _over(height, at, (rz[0] * pu + rz[1] * pv + turn[:, 2, 2, None, None] * plane)[:, None], frame)
-    _over(facing, at, turn[:, :, 2, None, None], frame)
-    with torch.no_grad():
-        votes = F.one_hot(torch.zeros_like(image[:, 0], dtype=torch.int64), len(CLASSES)).to(image).permute(0, 3, 1, 2).contiguous()
-        identity = torch.eye(len(CLASSES), dtype=image.dtype, device=image.device)[:, :, None, None]
-
-        def vote(name: str, alpha: Tensor, kind: str) -> None:
-            _over(votes, full.of(views[name]), identity[CLASSES.index(kind)], alpha)
-
-        vote("full", back_a, "hair")
-        vote("body", body_a, "body")
-        vote("skin", skin_a, "skin")
-        vote("ears", skin_a[skin.of(views["ears"])] * ear_w, "body")
-        vote("nose", skin_a[skin.of(views["nose"])] * nose_w, "nose")
-        for layer in reversed(layers):
-            vote(layer.window, layer.alpha * skin_a[skin.of(views[layer.window])], layer.kind)
-        vote("cap", cap_a, "hair")
-        vote("glasses", frame, "glasses")
-        segmentation = pool(votes).argmax(1)
-    normal = pool(facing)
-    return Rendering(rgb, segmentation, pool(height)[:, 0], normal * torch.rsqrt(normal.square().sum(1, keepdim=True) + 1e-8))
+    rz = turn[:, 2, :, None, None].unbind(1)
+    parts = [
+        _Part("full", back_a, back_z, back_n, "hair"),
+        _Part("body", body_a, body_z, body_n, "body"),
+        _Part("skin", skin_a, skin_z, skin_n, "skin"),
+        _Part("cap", cap_a, cap_z, cap_n, "hair"),
+        _Part("glasses", frame, rz[0] * pu + rz[1] * pv + rz[2] * plane, turn[:, :, 2, None, None].unbind(1), "glasses"),
+    ]
+    details = [
+        paint.Layer("ears", ear_w, tone, "body"),
+        paint.Layer("nose", nose_w, tone, "nose"),
+        *reversed(layers),
+    ]
+    return Rendering(rgb, *_maps(views, parts, details, pool))

@@ -1,0 +1,92 @@
+"""The constants and settings of the editing protocol (design, section 6). Everything here defines the question that is asked."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import pydantic
+
+from bench.cards import Attribute
+from bench.tasks.base import Task
+
+# Rises whenever a number of this task could change.
+VERSION = 1
+
+# The test pool is this many times the test codes, so that a binary attribute finds enough codes with and without it.
+POOL = 8
+# Codes of the fit stream on which components are assigned to attributes, and the share of a component's edge it is tried at.
+ASSIGN_CODES = 24
+ASSIGN_SHARE = 0.5
+# Sampled codes behind the statistics of the plausible range, the quantile of the samples' own statistic that is its threshold, and
+# the share of codes that must stay below it.
+PLAUSIBLE_SAMPLES = 8192
+PLAUSIBLE_QUANTILE = 0.999
+PLAUSIBLE_SHARE = 0.95
+# Doublings (and halvings) of strength 1 in the search for the edge, and bisections after it (relative precision 2^-10).
+DOUBLINGS = 14
+BISECTIONS = 10
+# Where the guide places strengths, in sigma of its own scores, when effects are read up to 1 sigma; other effects scale it.
+GRID_LEVELS = (0.35, 0.7, 1.4)
+# Shares of the edge at which the guide's mean effect is measured to place them.
+GUIDE_SHARES = (0.0625, 0.125, 0.25, 0.5, 0.75, 1.0)
+# Reach is capped here, in sigma.
+REACH_CAP = 1.0
+# The pictures of reports: the first ids of the test stream, never chosen.
+STRIP_IDS = 8
+# Readings that this task takes from judges; attributes are a must, each other one brings its metrics.
+READINGS = ("attributes", "identity", "perceptual", "features")
+
+SIGNS = {"+": 1, "-": -1}
+
+Count = Annotated[int, pydantic.Field(ge=2, le=100_000)]
+Level = Annotated[float, pydantic.Field(gt=0, le=10)]
+
+
+class EditingSettings(Task.Settings):
+    """The editing task's part of a suite.
+
+    targets: attributes to edit. test_codes: codes measured per target and sign, equal for every cell. calibrate_codes: codes that
+    set the plausible range and the grid. reference_codes: unedited pictures that realism compares with. effects: judged effects, in
+    sigma, at which everything is read, the first one is the headline's. replicates: of the bootstrap. metrics: those that go into the
+    results (None: all).
+    """
+
+    targets: Annotated[tuple[str, ...], pydantic.Field(min_length=1)]
+    test_codes: Count = 64
+    calibrate_codes: Count = 32
+    reference_codes: Count = 512
+    effects: Annotated[tuple[Level, ...], pydantic.Field(min_length=1)] = (0.5, 1.0)
+    replicates: Annotated[int, pydantic.Field(ge=1, le=1_000_000)] = 1000
+    metrics: Annotated[tuple[str, ...], pydantic.Field(min_length=1)] | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _no_duplicates(self) -> EditingSettings:
+        for kind in ("targets", "effects", "metrics"):
+            values = getattr(self, kind) or ()
+            if len(set(values)) != len(values):
+                raise ValueError(f"{kind} lists a value twice: {', '.join(map(str, values))}")
+        return self
+
+    @property
+    def headline_effect(self) -> float:
+        """The effect at which headlines are read, in sigma."""
+        return self.effects[0]
+
+    @property
+    def grid_levels(self) -> tuple[float, ...]:
+        """The guide's effects at which strengths are placed, in sigma: they bracket every effect that is read."""
+        return tuple(level * max(self.effects) for level in GRID_LEVELS)
+
+
+def point_name(effect: float) -> str:
+    """The records' name of a reading at an effect, e.g. 'effect_0.5'."""
+    return f"effect_{effect:g}"
+
+
+def key_of(target: str, sign: str) -> str:
+    """The name of one (target, sign) in arrays and facts, e.g. 'smile/+'."""
+    return f"{target}/{sign}"
+
+
+def is_binary(attribute: Attribute) -> bool:
+    return attribute.kind == "binary"

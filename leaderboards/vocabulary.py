@@ -1,0 +1,58 @@
+"""How the tables, plots and the report name things: the one place that knows the editing task's words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bench.records import Record
+from leaderboards.ranking import BOUNDS, Entry
+
+HEADLINES = ("leakage", "identity", "realism_loss", "reach")
+EFFECT = "effect"  # the target's judged change in sigma, the way asked
+CHANGE = "change"  # signed judged change of another attribute in sigma: the rows of the re-scoring matrix
+HEADLINE_POINT = "effect_0.5"
+
+TITLES = {
+    "effect": "effect", "leakage": "leakage", "identity": "identity", "realism_loss": "realism loss", "reach": "reach",
+    "perceptual": "perceptual distance", "guide_gap": "guide gap",
+}  # fmt: skip
+ARROWS = {True: "↑", False: "↓", None: ""}
+
+
+def title(metric: str) -> str:
+    return TITLES.get(metric, metric.replace("_", " "))
+
+
+def entry(record: Record) -> Entry:
+    return (record.method, record.variant)
+
+
+def label(one: Entry) -> str:
+    """'interfacegan (space=z)'; a method in its default variant is its bare name."""
+    method, variant = one
+    return f"{method} ({variant})" if variant else method
+
+
+def order(entries: Iterable[Entry]) -> list[Entry]:
+    """The order of rows where no rank orders them: the upper bound, then methods by name, then the floor."""
+    place = {"upper bound": 0, None: 1, "lower bound": 2}
+    return sorted(set(entries), key=lambda one: (place[BOUNDS.get(one[0])], one))
+
+
+def number(value: float | None) -> str:
+    """A number for a table: three decimals below 10, fewer above, an exponent where three decimals would show zero."""
+    if value is None or value != value:
+        return "–"
+    size = abs(value)
+    if size in (0.0, float("inf")):
+        return "0" if not size else ("inf" if value > 0 else "-inf")
+    if size < 0.0005:
+        return f"{value:.1e}"
+    return f"{value:.3f}" if size < 10 else f"{value:.1f}" if size < 1000 else f"{value:.0f}"
+
+
+def with_interval(value: float | None, low: float | None, high: float | None) -> str:
+    """'0.213 [0.190, 0.240]'; without brackets where there is no interval."""
+    if value is None or low is None or high is None:
+        return number(value)
+    return f"{number(value)} [{number(low)}, {number(high)}]"

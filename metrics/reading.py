@@ -1,8 +1,10 @@
-"""Reading at equal judged effect: where does the mean curve of the target's change reach a level, and what is everything else there?
+"""Reading at equal judged effect: where does the mean curve of the target's change reach a level, and what is everything else
+there?
 
-Strengths [S] rise from 0; a curve's first column is the unchanged code, with effect exactly 0. Curves are means over codes in each
-bootstrap replicate, [B, S], so that the strength that reaches the level is itself uncertain and is found again in every replicate.
-A strength that is never reached is NaN; what is read there becomes the worst value (see read_at_level), it is never left out.
+Strengths [S] rise from 0; a curve's first column is the unchanged code, with effect exactly 0. Curves are means over codes in
+each bootstrap replicate, [B, S], so that the strength that reaches the level is itself uncertain and is found again in every
+replicate. A strength that is never reached is NaN; what is read there becomes the worst value (see read_at_level), it is never
+left out.
 """
 
 from __future__ import annotations
@@ -50,7 +52,8 @@ def isotonic(curves: np.ndarray) -> np.ndarray:
 def crossing(strengths: np.ndarray, curves: np.ndarray, level: float) -> np.ndarray:
     """The first strength at which each curve reaches the level, by linear interpolation, [B]; NaN where it never does.
 
-    strengths [S] rise from 0; curves [B, S] start at 0; level > 0. A curve that touches the level at a grid strength reaches it there.
+    strengths [S] rise from 0; curves [B, S] start at 0; level > 0. A curve that touches the level at a grid strength reaches it
+    there.
     """
     strengths = _rising(strengths)
     curves = np.asarray(curves, np.float64)

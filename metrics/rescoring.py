@@ -10,8 +10,8 @@ import numpy as np
 def rescoring_delta(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """HiGAN's delta s_i = 1/K sum_k max(F_i(G(z_k + lambda n_i)) - F_i(G(z_k)), 0) (Yang et al. 2021, equation 2).
 
-    before, after: raw scores (no sigmoid) [K, ...], codes first -> [...], in units of the score, range [0, inf). Falls count as 0, so
-    that even a random direction scores above 0: compare with one. Raises ValueError where there is no code.
+    before, after: raw scores (no sigmoid) [K, ...], codes first -> [...], in units of the score, range [0, inf). Falls count as
+    0, so that even a random direction scores above 0: compare with one. Raises ValueError where there is no code.
     """
     before, after = np.asarray(before), np.asarray(after)
     if not before.shape[:1] or not len(before) or before.shape != np.broadcast_shapes(before.shape, after.shape):
@@ -22,7 +22,8 @@ def rescoring_delta(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 def layer_deltas(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """HiGAN's delta with all layers edited and with each layer alone.
 
-    scores: [attributes, codes, 2 + layers]: before, all layers edited, then one layer each -> ([attributes], [attributes, layers]).
+    scores: [attributes, codes, 2 + layers]: before, all layers edited, then one layer each -> ([attributes], [attributes,
+    layers]).
     """
     delta = rescoring_delta(scores[:, :, :1].swapaxes(0, 1).repeat(scores.shape[2] - 1, 2), scores[:, :, 1:].swapaxes(0, 1))
     return delta[:, 0], delta[:, 1:]
@@ -44,9 +45,9 @@ def rescoring_matrix(
 ) -> tuple[tuple[str, ...], np.ndarray]:
     """The signed re-scoring matrix: (targets, [T, K]); row t is the mean change of every attribute when t was asked for.
 
-    changes: target -> [N, K] of signed_change, columns in the order of `names` (InterFaceGAN, table 'entanglement'; SeFa, re-scoring).
-    Rows that the judge could not read (NaN) carry no weight; a target with none left is a row of NaN. weights: [N] per code.
-    A diagonal near the step asked and zeros elsewhere is a pure edit.
+    changes: target -> [N, K] of signed_change, columns in the order of `names` (InterFaceGAN, table 'entanglement'; SeFa,
+    re-scoring). Rows that the judge could not read (NaN) carry no weight; a target with none left is a row of NaN. weights: [N]
+    per code. A diagonal near the step asked and zeros elsewhere is a pure edit.
     """
     rows = []
     for target, change in changes.items():

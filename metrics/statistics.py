@@ -1,8 +1,8 @@
 """Uncertainty and comparison: bootstrap weights, percentile intervals, paired tests, Holm's correction, ranks.
 
-A replicate is a row of weights over test codes, times (where there are several fits) a row of weights over fits. Every number that is
-computed from per-sample values is computed again under every row, so that methods, targets and metrics share their replicates
-and any difference of two of them is paired.
+A replicate is a row of weights over test codes, times (where there are several fits) a row of weights over fits. Every number
+that is computed from per-sample values is computed again under every row, so that methods, targets and metrics share their
+replicates and any difference of two of them is paired.
 
 Replicates may be infinite: one that does not reach the level read counts as the worst value there is (+inf where lower is better,
 -inf where higher is). They may not be NaN: what is missing has to be given its worst value first, never left out.

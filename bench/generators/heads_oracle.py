@@ -26,11 +26,11 @@ from bench.interventions import Intervention
 from bench.streams import stream_rng
 
 NAME = "heads-oracle"
-LAYERS = 6  # of the warp
-BEND = 1.4  # largest angle of a layer, in radians
-SHARPNESS = 0.6  # length of the vectors whose inner product with the other coordinates sets an angle
+LAYERS = 4  # of the warp
+BEND = 0.6  # largest angle of a layer, in radians
+SHARPNESS = 1.0  # length of the vectors whose inner product with the other coordinates sets an angle
 SCALES = (1.8, 0.45)  # largest and smallest deviation of w along its principal axes
-MIXING = 0.9  # how far principal axes are turned away from single factors, in radians per random plane
+MIXING = 1.2  # how far principal axes are turned away from single factors, in radians per random plane
 STEEPNESS = 12.0  # of a binary factor's opacity, per deviation of its normal
 
 
@@ -43,7 +43,7 @@ def binary_thresholds() -> Tensor:
 
 
 def smooth_factors(normal: Tensor) -> Tensor:
-    """Factor rows of normals [N, N_COLUMNS]: low + (high - low) Phi(x), and opacity sigmoid(STEEPNESS (x - t)) for binary ones."""
+    """Factor rows of normals [N, N_COLUMNS]: low + (high - low) Phi(x); binary ones are opacities sigmoid(STEEPNESS (x - t))."""
     low = normal.new_tensor([f.low for f in FACTORS] + [0.0] * len(NUISANCE))
     high = normal.new_tensor([f.high for f in FACTORS] + [1.0] * len(NUISANCE))
     threshold = binary_thresholds().to(normal)
@@ -82,7 +82,7 @@ class HeadsOracle(Generator):
         scale = torch.logspace(math.log10(SCALES[0]), math.log10(SCALES[1]), n, dtype=torch.float64)
         basis = torch.linalg.qr(torch.from_numpy(rng.standard_normal((n, n)))).Q
         turn = _mixing_rotation(torch.from_numpy(rng.standard_normal((n, n))))
-        axes = turn[torch.from_numpy(rng.permutation(n))].T  # principal axis k of w leads to column k of this in the whitened normals
+        axes = turn[torch.from_numpy(rng.permutation(n))].T  # column k: where principal axis k of w leads, in whitened normals
         spread = basis * scale  # w = spread @ u
         mix = torch.linalg.cholesky(correlation_matrix().double()) @ axes @ (basis / scale).T
         self.register_buffer("orders", torch.from_numpy(np.stack(orders)))
@@ -97,7 +97,7 @@ class HeadsOracle(Generator):
         return {"supersample": 2, "steepness": STEEPNESS, "bend": BEND, "factors": [f.name for f in FACTORS]}
 
     def _turn(self, x: Tensor, layer: int, sign: float) -> Tensor:
-        """One layer of the warp, or with sign -1 its inverse: pairs of coordinates turn by angles that the other coordinates set."""
+        """One layer of the warp, with sign -1 its inverse: pairs of coordinates turn by angles that the other coordinates set."""
         order = self.orders[layer]
         angles = self.angles[layer].to(x)
         held, moved = x[:, order[: angles.shape[1]]], x[:, order[angles.shape[1] :]]
@@ -139,7 +139,7 @@ class HeadsOracle(Generator):
         return Codes(Space.W, smooth_normals(factors) @ self.unmix.to(factors).T, ids)
 
     def direction(self, name: str) -> Tensor:
-        """The direction [N_COLUMNS] in w that raises the normal of one factor by 1 and changes no other. InputError for unknown ones."""
+        """The direction [N_COLUMNS] in w that raises one factor's normal by 1 and changes no other. InputError for unknown names."""
         if name not in INDEX:
             raise unknown("factor of heads", name, INDEX)
         return self.unmix[:, INDEX[name]]
@@ -160,8 +160,8 @@ class HeadsOracle(Generator):
         return render(self.factors(codes), size=self.info.resolution, supersample=2).rgb
 
     def code_weights(self, space: Space | str, layers: Sequence[str] | None = None) -> list[Tensor]:
-        """The linear mix A [N_COLUMNS, N_COLUMNS] for w. Raises SpaceError for z, which meets a bent warp, and for named layers."""
-        if Space(space) != Space.W or layers:
+        """The linear mix A [N_COLUMNS, N_COLUMNS] for w. SpaceError for z, which meets a bent warp, and for named layers."""
+        if space != Space.W or layers:
             raise SpaceError(f"{NAME} has one weight, without a layer's name, and it meets w only")
         return [self.mix]
 

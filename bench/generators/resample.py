@@ -40,18 +40,3 @@ def conv_up(x: Tensor, kernel: Tensor, fir: Tensor) -> Tensor:
     outputs = kernel.shape[0]
     y = F.conv_transpose2d(x, kernel.transpose(0, 1), stride=2)
     return F.conv2d(y, (fir * 4).to(x.dtype).expand(outputs, 1, -1, -1), padding=1, groups=outputs)
-
-
-def fold_matrix(fir: Tensor, size: int, gain: float) -> Tensor:
-    """The matrix [size**2, (size + T - 1)**2] that takes a flat kernel to that kernel convolved with gain * fir [T, T]."""
-    taps = fir.shape[0]
-    units = torch.eye(size * size, dtype=fir.dtype, device=fir.device).view(-1, 1, size, size)
-    folded = F.conv2d(units, gain * fir.flip(0, 1)[None, None], padding=taps - 1)
-    return folded.view(size * size, -1)
-
-
-def fold(kernel: Tensor, matrix: Tensor) -> Tensor:
-    """A kernel [O, I, k, k] with a filter folded in: [O, I, m, m], for `matrix` of `fold_matrix`."""
-    outputs, inputs, size, _ = kernel.shape
-    side = int(matrix.shape[1] ** 0.5)
-    return (kernel.reshape(-1, size * size) @ matrix).view(outputs, inputs, side, side)

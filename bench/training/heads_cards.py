@@ -51,7 +51,7 @@ def verification_auc(vectors: Tensor) -> float:
 
 
 def probe_r2(vectors: Tensor, factors: Tensor, ridge: float = 1e-3) -> dict[str, float]:
-    """R2 of each factor and nuisance column read off features by ridge regression fitted on one half of the rows, tested on the other."""
+    """R2 of each factor and nuisance column by ridge regression from features, fitted on one half of the rows, tested on the rest."""
     x = torch.cat([vectors.double(), torch.ones(len(vectors), 1, dtype=torch.float64)], 1)
     half = len(x) // 2
     gram = x[:half].T @ x[:half] + ridge * half * torch.eye(x.shape[1], dtype=torch.float64)
@@ -60,9 +60,9 @@ def probe_r2(vectors: Tensor, factors: Tensor, ridge: float = 1e-3) -> dict[str,
 
 
 def sweep(bases: int, seed: int = SWEEP_SEED) -> Pool:
-    """One-factor renders: for factor i and base b, row 3 (i * bases + b) + k has that factor at its low end, its middle, its high end.
+    """One-factor renders: rows 3 (i * bases + b) + (0, 1, 2) are base b with factor i at its low end, middle and high end.
 
-    Bases are drawn independently, so that no factor comes with another.
+    Bases are drawn from independent factors, so that no factor comes with another.
     """
     rows = person_factors((bases + 1) // 2, seed=seed, independent=True)[:bases]
     rows = rows.repeat(len(FACTORS), 1).repeat_interleave(3, 0)
@@ -82,7 +82,7 @@ def spreads(scores: Tensor, factors: Tensor) -> Tensor:
 
 
 def cross_talk(scores: Tensor, sigma: Tensor) -> Tensor:
-    """[18, 18]: mean |change| of output j, in sigma of j, when factor i alone goes from its low to its high end. scores: of `sweep`."""
+    """[18, 18]: mean |change| of output j, in its sigma, when factor i alone goes from low to high end. scores: of `sweep`."""
     ends = scores.view(len(FACTORS), -1, 3, len(FACTORS))
     return (ends[:, :, 2] - ends[:, :, 0]).abs().mean(1) / sigma
 
@@ -96,12 +96,13 @@ def figures(network: HeadsNetwork, independent: Pool, correlated: Pool, one_fact
         talk = cross_talk(read(network, one_factor, "attributes"), spreads(scores["independent"], independent.factors))
         floor = {NAMES[i]: round(float((talk[i].sum() - talk[i, i]) / (len(FACTORS) - 1)), 4) for i in range(len(FACTORS))}
         held_out = {name: attribute_figures(scores[name], pool.factors) for name, pool in pools.items()}
-        return {"held_out": held_out, "cross_talk": [[round(v, 4) for v in row] for row in talk.tolist()], "off_target_floor": floor}
+        rows = [[round(v, 4) for v in row] for row in talk.tolist()]
+        return {"held_out": held_out, "cross_talk": rows, "off_target_floor": floor}
     if kind == "identity":
         held_out = {name: {"verification_auc": verification_auc(read(network, pool, "identity"))} for name, pool in pools.items()}
         ends = read(network, one_factor, "identity").view(len(FACTORS), -1, 3, network.spec.outputs)
-        alike = (ends[:, :, 0] * ends[:, :, 2]).sum(-1).mean(1)
-        return {"held_out": held_out, "similarity_over_range": {n: round(v, 4) for n, v in zip(NAMES, alike.tolist(), strict=True)}}
+        alike = (ends[:, :, 0] * ends[:, :, 2]).sum(-1).mean(1).tolist()
+        return {"held_out": held_out, "similarity_over_range": {n: round(v, 4) for n, v in zip(NAMES, alike, strict=True)}}
     held_out = {name: {"probe_r2": probe_r2(read(network, pool, "features"), pool.factors)} for name, pool in pools.items()}
     ends = read(network, one_factor, "perceptual")
     ends = ends.view(len(FACTORS), -1, 3, ends.shape[-1])
@@ -137,16 +138,18 @@ def make_card(network: HeadsNetwork, pools: Path, *, sha256: str, facts: dict[st
     one = network.spec
     independent = load_pool(pools, pairs=1536, seed=HELD_OUT_SEED, independent=True)
     correlated = load_pool(pools, pairs=768, seed=HELD_OUT_SEED + 1, independent=False)
-    data = "uncorrelated factors, every eighth row with glasses and beard of random opacity" if one.independent else "correlated factors"
+    data = "correlated factors"
+    if one.independent:
+        data = "uncorrelated factors, every eighth row with glasses and beard of random opacity"
     return {
         "name": one.name,
         "role": one.role,
         "readings": sorted(one.readings),
-        "architecture": {"family": one.family, "widths": list(one.widths), "hidden": one.hidden, "outputs": one.outputs, "input": 64},
+        "architecture": {"family": one.family, "widths": one.widths, "hidden": one.hidden, "outputs": one.outputs, "input": 64},
         "parameters": sum(p.numel() for p in network.parameters()),
         "sha256": sha256,
         "data": f"renders of persons in pairs that share the identity factors; {data}",
-        "augmentation": "blur, noise, gain and offset per channel, shift by a pixel: mild, because a GAN's pictures are softer than renders",
+        "augmentation": "blur, noise, gain and offset per channel, shift by a pixel: mild, as GAN pictures are softer",
         "recipe": asdict(recipe),
         "training": facts,
         "renderer_look": renderer_look(),

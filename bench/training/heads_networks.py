@@ -57,8 +57,8 @@ class Batch:
 def draw(pool: Pool, recipe: Recipe, generator: torch.Generator) -> Batch:
     """A batch of persons, two pictures each in rows 2k and 2k + 1, with mild damage such as a GAN's pictures have.
 
-    Each picture is blurred toward a binomial 5x5 blur by a share up to `blur` (half of them not at all), gets Gaussian noise up to
-    `noise` (half of them none), a gain per channel of 1 +- `gain` and an offset of +- `offset`; the batch is shifted by up to one pixel.
+    Each picture is drawn toward a binomial 5x5 blur by a share up to `blur` (half of them not at all), gets Gaussian noise up to
+    `noise` (half of them none), a gain per channel of 1 +- `gain` and an offset of +- `offset`; the batch is shifted by a pixel.
     """
     person = torch.randint(len(pool) // 2, (recipe.batch,), generator=generator)
     index = torch.stack([2 * person, 2 * person + 1], 1).flatten().numpy()
@@ -75,7 +75,7 @@ def draw(pool: Pool, recipe: Recipe, generator: torch.Generator) -> Batch:
 
 
 def blurred(images: Tensor) -> Tensor:
-    """The binomial blur (1, 4, 6, 4, 1) / 16 along both axes; by sums of shifted pictures, five times faster here than a convolution."""
+    """The binomial blur (1, 4, 6, 4, 1) / 16 along both axes; sums of shifted pictures are five times faster than a convolution."""
     x = F.pad(images, (2, 2, 2, 2), mode="replicate")
     for axis in (2, 3):
         a, b, c, d, e = (x.narrow(axis, i, 64) for i in range(5))
@@ -101,9 +101,9 @@ class Learner(nn.Module):
         """The loss of a batch.
 
         attributes: squared error of standardised targets, and cross entropy with the opacity as target for binary ones.
-        identity: InfoNCE between the two pictures of each person (van den Oord et al. 2018), and the identity factors by a linear map.
-        features: all columns and the amounts of blur and noise by a linear map, and the clean picture at 32 px by a linear map of
-        the 8 px features (a denoising auto-encoder), so that features tell quality as well as content.
+        identity: InfoNCE between the two pictures of each person (van den Oord et al. 2018), and the identity factors linearly.
+        features: all columns and the amounts of blur and noise by a linear map, and the clean picture at 32 px by a linear map
+        of the 8 px features (a denoising auto-encoder), so that features tell quality as well as content.
         """
         maps, out = self.trunk(batch.images)
         out = out.float()
@@ -125,7 +125,7 @@ class Learner(nn.Module):
 
 
 def standardised(factors: Tensor) -> Tensor:
-    """Factor rows with continuous columns and nuisance at mean 0 and deviation 1 of their uniform marginals; binary ones as they are."""
+    """Factor rows whose continuous columns and nuisance have mean 0 and deviation 1 when uniform; binary ones as they are."""
     centre, spread = scales()
     extra = factors.shape[1] - len(FACTORS)
     return (factors - F.pad(centre, (0, extra), value=0.5)) / F.pad(spread, (0, extra), value=12**-0.5)
@@ -171,14 +171,15 @@ def train_network(name: str, pool: Pool, folder: Path, *, seconds: float, recipe
         mean = loss.item() if mean == 0.0 else 0.98 * mean + 0.02 * loss.item()
         if spent - shown > 15:
             shown = spent
-            print(f"{name}: {spent:.0f} of {seconds:.0f} s, {step * 2 * recipe.batch} pictures, loss {mean:.4f}", file=sys.stderr, flush=True)
+            seen = step * 2 * recipe.batch
+            print(f"{name}: {spent:.0f} of {seconds:.0f} s, {seen} pictures, loss {mean:.4f}", file=sys.stderr, flush=True)
         if spent - kept > recipe.checkpoint_seconds:
             kept = spent
             _save(path, {"learner": learner.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "spent": spent})
     state = folded_state(learner.trunk.eval())
     if one.kind == "features":
         state = _unit_scale(one, state, pool)
-    facts = {"pictures_seen": step * 2 * recipe.batch, "steps": step, "processor_seconds": round(spent, 1), "last_loss": round(mean, 5)}
+    facts = {"pictures_seen": step * 2 * recipe.batch, "processor_seconds": round(spent, 1), "last_loss": round(mean, 5)}
     return state, facts
 
 
@@ -190,7 +191,7 @@ def _save(path: Path, saved: dict) -> None:
 
 @torch.no_grad()
 def _unit_scale(one: Spec, state: dict[str, Tensor], pool: Pool) -> dict[str, Tensor]:
-    """The same network with every feature at mean 0 and deviation 1 over training pictures, as KID's kernel (x.y / d + 1)^3 expects."""
+    """The same network with features of mean 0 and deviation 1 over training pictures, as suits KID's kernel (x.y / d + 1)^3."""
     out = HeadsNetwork(one, state).measure(pool.pictures(slice(0, min(len(pool), 2048))))["features"]
     deviation, mean = out.std(0).clamp_min(1e-4), out.mean(0)
     return state | {"out.weight": state["out.weight"] / deviation[:, None], "out.bias": (state["out.bias"] - mean) / deviation}
@@ -213,7 +214,8 @@ def train_heads_networks(out: Path, *, minutes: float, only: str | None = None, 
             one = spec(name)
             weights, card = out / f"{name}.safetensors", out / f"{name}.json"
             if not (weights.exists() and card.exists()):
-                pool = load_pool(out / "pools", pairs=recipe.pairs, seed=SEEDS[one.role], independent=one.independent, soft=one.independent)
+                data = {"seed": SEEDS[one.role], "independent": one.independent, "soft": one.independent}
+                pool = load_pool(out / "pools", pairs=recipe.pairs, **data)
                 state, facts = train_network(name, pool, out, seconds=60 * minutes * one.share, recipe=recipe)
                 sha = save_half(state, weights)
                 network = HeadsNetwork(one, load_safetensors(weights, sha256=sha))

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.domains.heads.factors import IDENTITY, INDEX, N_COLUMNS, BINARY_RATE, correlation_matrix, normal_to_factors
+from bench.domains.heads.factors import BINARY_RATE, IDENTITY, INDEX, N_COLUMNS, correlation_matrix, normal_to_factors
 from bench.domains.heads.renderer import render
 from bench.streams import normal_rows, stream_rng
 
@@ -54,7 +54,8 @@ def person_factors(pairs: int, *, seed: int, independent: bool, soft: bool = Fal
     rows = normal_to_factors(normal.float())
     if soft:
         binary = [INDEX[name] for name in BINARY_RATE]
-        rows[::SOFT_EVERY, binary] = torch.from_numpy(stream_rng("heads-soft", seed).random((len(rows[::SOFT_EVERY]), len(binary)))).float()
+        opacity = stream_rng("heads-soft", seed).random((len(rows[::SOFT_EVERY]), len(binary)))
+        rows[::SOFT_EVERY, binary] = torch.from_numpy(opacity).float()
     return rows
 
 

@@ -1,7 +1,7 @@
 """The embedded guides and judges of `heads`: six small convolutional networks on 64 px pictures.
 
-Judges are residual networks, guides plain ones with max pooling, so that the two err in different ways. All normalisation is
-batch statistics while training and is folded into the convolutions afterwards, so that a row never depends on the batch beside it.
+Judges are residual networks, guides plain ones with max pooling, so that the two err in different ways. Batch normalisation is
+folded into the convolutions after training, so that a row never depends on the batch beside it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Spec:
     """One network of the domain.
 
     role: guide or judge. kind: attributes, identity or features. family: residual or plain. widths: channels at 32, 16, 8 and
-    4 px. outputs: size of the last layer. independent: whether it is trained on uncorrelated factors. share: of the training time.
+    4 px. hidden, outputs: sizes of the last layers. independent: trained on uncorrelated factors. share: of the training time.
     """
 
     name: str
@@ -113,7 +113,8 @@ class Trunk(nn.Module):
         if spec.family == "residual":
             self.stages = nn.ModuleList(ResidualStage(a, b, folded=folded) for a, b in sizes)
         else:
-            self.stages = nn.ModuleList(PlainStage(a, b, depth=d, folded=folded) for (a, b), d in zip(sizes, (1, 2, 2), strict=True))
+            depths = (1, 2, 2)
+            self.stages = nn.ModuleList(PlainStage(a, b, depth=d, folded=folded) for (a, b), d in zip(sizes, depths, strict=True))
         self.squeeze = Unit(rest[-1], 64, kernel=1, folded=folded)
         self.hidden = nn.Linear(64 * 16, spec.hidden)
         self.out = nn.Linear(spec.hidden, spec.outputs)
@@ -160,7 +161,7 @@ def prepared(images: Tensor) -> Tensor:
 
 
 def scales() -> tuple[Tensor, Tensor]:
-    """Centre and standard deviation [18] of the uniform marginals, by which continuous targets are standardised; 0 and 1 for binary ones."""
+    """Centre and standard deviation [18] of the uniform marginals, which standardise continuous targets; 0 and 1 for binary."""
     centre = torch.tensor([(f.low + f.high) / 2 if f.kind == "continuous" else 0.0 for f in FACTORS])
     spread = torch.tensor([(f.high - f.low) / 12**0.5 if f.kind == "continuous" else 1.0 for f in FACTORS])
     return centre, spread

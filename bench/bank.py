@@ -56,9 +56,9 @@ class FitBank:
         space = Space(space)
         if space not in self._codes:
             with torch.no_grad():
-                start = self._codes.get(Space.Z) or self.generator.sample(stream_ids("fit", self.size), seed=self.seed)
-                self._codes.setdefault(Space.Z, start)
-                self._codes[space] = self.generator.convert(start, space)
+                if Space.Z not in self._codes:
+                    self._codes[Space.Z] = self.generator.sample(stream_ids("fit", self.size), seed=self.seed)
+                self._codes[space] = self.generator.convert(self._codes[Space.Z], space)
         return self._codes[space]
 
     @property

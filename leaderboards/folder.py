@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,6 +87,11 @@ def cell_key(task: str, generator: str, card: Mapping[str, Any]) -> str:
     return "/".join(quote(part, safe="=,+[]()") for part in parts)
 
 
+def _digest(array: np.ndarray) -> str:
+    array = np.asarray(array)
+    return hashlib.sha256(f"{array.dtype.str}{array.shape}".encode() + array.tobytes()).hexdigest()
+
+
 def plain(value: Any) -> Any:
     """The value as JSON holds it: numpy scalars and arrays become numbers and lists, tuples lists, not-finite numbers None."""
     if isinstance(value, Mapping):
@@ -101,19 +107,26 @@ def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, str)) else str(value)
 
 
-def store(result: RunResult, out: Path, pictures: Mapping[str, Any]) -> None:
-    """Write results.csv, samples.npz and run.json. `pictures`: what the report shows of each picture file, by its path."""
-    arrays, cells = {}, []
+def store(result: RunResult, out: Path, pictures: Sequence[Mapping[str, Any]]) -> None:
+    """Write results.csv, samples.npz and run.json. `pictures`: what the report says of each picture file.
+
+    An array that several cells hold alike (the reference pictures' features, the judged spreads) is stored once, under the first
+    cell's name; run.json says for each cell which member of samples.npz is which of its arrays.
+    """
+    arrays, cells, known = {}, [], {}
     for cell in sorted(result.cells, key=lambda c: cell_key(c.task, c.generator, asdict(c.method))):
         card = plain(asdict(cell.method))
         key = cell_key(cell.task, cell.generator, card)
         mine = cell.result.arrays if cell.result else {}
-        arrays.update({f"{key}/{name}": array for name, array in mine.items()})
+        members = {}
+        for name, array in sorted(mine.items()):
+            members[name] = known.setdefault(_digest(array), f"{key}/{name}")
+            arrays.setdefault(members[name], array)
         cells.append({
             "task": cell.task, "generator": cell.generator, "generator_sha": cell.generator_sha, "domain": cell.domain,
             "card": card, "status": cell.status, "reason": cell.reason, "seconds": round(cell.seconds, 3),
             "fit_seconds": round(cell.fit_seconds, 3), "facts": plain(cell.result.facts if cell.result else {}),
-            "tables": plain(cell.tables), "arrays": sorted(mine),
+            "tables": plain(cell.tables), "arrays": members,
         })  # fmt: skip
     hashes = [{"task": t, "generator": g, "hash": value} for (t, g), value in sorted(result.protocol_hashes.items())]
     run = {
@@ -144,10 +157,9 @@ def load(folder: Path) -> Results:
     records, samples = read_records(folder / "results.csv"), read_npz(folder / "samples.npz")
     cells = []
     for one in run.pop("cells"):
-        key = cell_key(one["task"], one["generator"], one["card"])
-        names = one.pop("arrays")
-        missing = [name for name in names if f"{key}/{name}" not in samples]
+        members = one.pop("arrays")
+        missing = [member for member in members.values() if member not in samples]
         if missing:
-            raise InputError(f"{folder / 'samples.npz'} lacks {key}/{missing[0]}, which run.json lists")
-        cells.append(Cell(**one, arrays={name: samples[f"{key}/{name}"] for name in names}))
+            raise InputError(f"{folder / 'samples.npz'} lacks {missing[0]}, which run.json lists")
+        cells.append(Cell(**one, arrays={name: samples[member] for name, member in members.items()}))
     return Results(records, cells, run)

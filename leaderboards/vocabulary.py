@@ -8,12 +8,11 @@ from bench.records import Record
 from leaderboards.ranking import BOUNDS, Entry
 
 HEADLINES = ("leakage", "identity", "realism_loss", "reach")
-EFFECT = "effect"  # the target's judged change in sigma, the way asked
-CHANGE = "change"  # signed judged change of another attribute in sigma: the rows of the re-scoring matrix
-HEADLINE_POINT = "effect_0.5"
+EFFECT = "target_effect"  # the target's judged change in sigma, the way asked
+CHANGE = "attribute_change"  # signed judged change of one attribute in sigma: the rows of the re-scoring matrix
 
 TITLES = {
-    "effect": "effect", "leakage": "leakage", "identity": "identity", "realism_loss": "realism loss", "reach": "reach",
+    EFFECT: "effect", "leakage": "leakage", "identity": "identity", "realism_loss": "realism loss", "reach": "reach",
     "perceptual": "perceptual distance", "guide_gap": "guide gap",
 }  # fmt: skip
 ARROWS = {True: "↑", False: "↓", None: ""}

@@ -42,7 +42,7 @@ def project_off(direction: Tensor, conditions: Tensor) -> Tensor:
     primal = direction.double().flatten()
     primal = primal / primal.norm()
     span = torch.linalg.svd(conditions.double().flatten(1), full_matrices=False)
-    basis = span.Vh[span.S > 1e-10 * span.S.max()]
+    basis = span.Vh[span.S > 1e-5 * span.S.max()]  # what is smaller is rounding of float32 directions that depend on each other
     rest = primal - basis.T @ (basis @ primal)
     rest = rest - basis.T @ (basis @ rest)  # once more: after a large cancellation the first pass leaves rounding behind
     if not rest.norm() > 1e-6:
@@ -72,7 +72,7 @@ class DirectionEditor:
     """Edits by adding strength * scale * direction.
 
     directions: [K, D], unit length as a rule, or [K, L, D] with a row per layer. names: one per direction. space: where codes
-    move; codes are converted to it first, but codes of w+ given to an editor in w stay there and all rows move. In a layered space
+    move; codes are converted to it first, but codes of w+ given to an editor in w stay there and all rows move. In layered spaces
     directions [K, D] are added to `rows` alone (None: every row). targets: the directions on offer (None: all), the others serve
     only to be held. scale: [K] length of a step of strength 1 (None: 1). hold: names that every edit leaves alone, beside what a
     request holds; a target is never held against itself. A request's prompt and region are for other editors.

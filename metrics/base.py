@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Score:
-    """A metric's answer. per_sample: [N] values behind it, NaN where the judge could not read one, or None where there are none."""
+    """A metric's answer. per_sample: [N] values behind it, NaN where the judge could not read one; None where there are none."""
 
     value: float
     per_sample: np.ndarray | None = None

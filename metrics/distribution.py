@@ -27,7 +27,9 @@ def mmd2(x: np.ndarray, y: np.ndarray) -> float:
     return _within(x) + _within(y) - across
 
 
-def kid(generated: np.ndarray, reference: np.ndarray, *, subsets: int, size: int, rng: np.random.Generator | np.random.RandomState) -> float:
+def kid(
+    generated: np.ndarray, reference: np.ndarray, *, subsets: int, size: int, rng: np.random.Generator | np.random.RandomState
+) -> float:
     """The usual KID: mean of mmd2 over random subsets of `size` rows of each (at most as many as there are), without replacement.
 
     The reference's subset is drawn first, which matters where a published figure's seed is to be met.
@@ -66,24 +68,21 @@ def kid_difference(edited: np.ndarray, unedited: np.ndarray, reference: np.ndarr
 def kid_difference_failed(
     edited: np.ndarray, unedited: np.ndarray, reference: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, int]:
-    """kid_difference where some pictures could not be read, and how many: a failed row (not finite) counts as the worst picture.
+    """kid_difference where some pictures could not be read (a feature is not finite), and how many: they count as the worst.
 
-    The worst is the readable edited or unedited picture whose features lie farthest from the reference's mean, taken three times
-    as far out: no set gains by a picture that cannot be read. With no readable picture at all every replicate is +inf.
+    (1 - f) d + f max(worst, d) with d over the readable codes and f the failed share of the replicate's weight. worst is the
+    kernel distance from the reference of its own most outlying picture repeated over and over, which depends on the protocol
+    alone, not on the method. Failing never lowers the loss. With fewer than two readable codes every replicate is +inf.
     """
     failed = ~(np.isfinite(edited).all(1) & np.isfinite(unedited).all(1))
+    weights = np.asarray(weights, np.float64)
     if not failed.any():
         return kid_difference(edited, unedited, reference, weights), 0
-    if failed.all():
-        return np.full(len(weights), np.inf), len(edited)
-    center = np.asarray(reference, np.float64).mean(0)
-    seen = np.concatenate([edited[~failed], unedited[~failed]]).astype(np.float64) - center
-    worst = center + 3 * seen[np.argmax(np.square(seen).sum(1))]
-    # An original that cannot be read stands at the centre: the edit is charged for the whole way out.
-    edited, unedited = np.array(edited, np.float64), np.array(unedited, np.float64)
-    edited[failed] = worst
-    unedited[~np.isfinite(unedited).all(1)] = center
-    return kid_difference(edited, unedited, reference, weights), int(failed.sum())
+    if (~failed).sum() < 2:
+        return np.full(len(weights), np.inf), int(failed.sum())
+    read = kid_difference(edited[~failed], unedited[~failed], reference, weights[:, ~failed])
+    share = weights[:, failed].sum(1) / weights.sum(1)
+    return read + share * np.maximum(_most_outlying(reference) - read, 0.0), int(failed.sum())
 
 
 def moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -114,7 +113,7 @@ def fid(generated: np.ndarray, reference: np.ndarray) -> float:
     needed = FID_SAMPLES_PER_DIMENSION * generated.shape[1]
     fewest = min(len(generated), len(reference))
     if fewest < needed:
-        raise UnsupportedError(f"FID over {generated.shape[1]} features needs {needed} pictures a side, there are {fewest}; read KID")
+        raise UnsupportedError(f"FID of {generated.shape[1]} features needs {needed} pictures a side, not {fewest}: read KID")
     return frechet_distance(*moments(generated), *moments(reference))
 
 
@@ -123,6 +122,11 @@ def split_floor(metric: Callable[[np.ndarray, np.ndarray], float], features: np.
     order = rng.permutation(len(features))
     half = len(features) // 2
     return metric(features[order[:half]], features[order[half : 2 * half]])
+
+
+def _most_outlying(reference: np.ndarray) -> float:
+    kernel = polynomial_kernel(reference, reference)
+    return float((np.diag(kernel) - 2 * kernel.mean(1)).max()) + _within(reference)
 
 
 def _within(x: np.ndarray) -> float:

@@ -59,7 +59,7 @@ def fit_vectors(samples: np.ndarray, *, p: bool = False, floor: float = 1e-4, pe
     """
     x = to_p(samples) if p else np.asarray(samples, np.float64)
     if x.ndim not in (2, 3) or not np.isfinite(x).all() or len(x) < x.shape[-1] + 2:
-        raise ValueError(f"samples of shape {x.shape} do not give a covariance: more samples than dimensions, all finite, are needed")
+        raise ValueError(f"samples {x.shape} give no covariance: more samples than dimensions, all finite, are needed")
     rows = x[:, None] if x.ndim == 2 else x
     mean = rows.mean(0)
     whiten = np.stack([_whitening(rows[:, i] - mean[i], floor) for i in range(rows.shape[1])])

@@ -87,7 +87,9 @@ def read_at(strengths: np.ndarray, curves: np.ndarray, at: np.ndarray) -> np.nda
     row = np.arange(len(curves))
     y0, y1 = curves[row, after - 1], curves[row, after]
     share = (inside - x0) / (x1 - x0)
-    value = np.where(share == 1, y1, np.where(share == 0, y0, y0 * (1 - share) + y1 * share))
+    with np.errstate(invalid="ignore"):  # a curve may be infinite at one end: 0 * inf is masked by the exact ends
+        between = y0 * (1 - share) + y1 * share
+    value = np.where(share == 1, y1, np.where(share == 0, y0, between))
     return np.where(known, value, np.nan)
 
 

@@ -40,7 +40,8 @@ def bootstrap_weights(ids: np.ndarray, n_replicates: int, seed: int) -> np.ndarr
     key = stream_seed("bootstrap-codes", seed)
     weights = np.empty((n_replicates, len(ids)))
     for column, one in enumerate(ids.tolist()):
-        weights[:, column] = np.random.Generator(np.random.Philox(key=np.array([key, one], np.uint64))).exponential(size=n_replicates)
+        rng = np.random.Generator(np.random.Philox(key=np.array([key, one], np.uint64)))
+        weights[:, column] = rng.exponential(size=n_replicates)
     return weights
 
 
@@ -103,7 +104,7 @@ def interval(replicates: np.ndarray, level: float = 0.95, axis: int = 0) -> tupl
     if not 0 < level < 1:
         raise ValueError("the level of an interval lies between 0 and 1")
     replicates = _no_nan(replicates)
-    tail = (1 - level) / 2
+    tail = round((1 - level) / 2, 12)  # 0.05, not the float below it, at level 0.9
     low = np.quantile(replicates, tail, axis=axis, method="lower")
     high = np.quantile(replicates, 1 - tail, axis=axis, method="higher")
     return low, high

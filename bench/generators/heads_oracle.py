@@ -135,11 +135,14 @@ class HeadsOracle(Generator):
         return smooth_factors(self.normals(codes))
 
     def from_factors(self, factors: Tensor, ids: Tensor) -> Codes:
-        """The w codes of factor rows [N, N_COLUMNS] strictly between their ends (ValueError for others)."""
+        """The w codes of factor rows [N, N_COLUMNS] strictly between their ends (ValueError for others).
+
+        Near an end the code is as exact as the row's own rounding allows; a binary factor is near one where it is clearly off or on.
+        """
         return Codes(Space.W, smooth_normals(factors) @ self.unmix.to(factors).T, ids)
 
     def direction(self, name: str) -> Tensor:
-        """The direction [N_COLUMNS] in w that raises one factor's normal by 1 and changes no other. InputError for unknown names."""
+        """The direction [N_COLUMNS] in w that lifts one factor's normal by 1 and changes no other. InputError for other names."""
         if name not in INDEX:
             raise unknown("factor of heads", name, INDEX)
         return self.unmix[:, INDEX[name]]

@@ -280,7 +280,8 @@ def apply_unit(x: Tensor, unit: Unit) -> Tensor:
         new = old + value if unit.mode == "add" else old * value
     if unit.mask is not None:
         new = torch.lerp(old, new, resize_mask(unit.mask, x))
-    return x.index_copy(1, channels, new)
+    # A clone keeps the layout in memory, and so the speed and the rounding of the layers after it.
+    return x.clone().index_copy_(1, channels, new)
 
 
 def heads_stylegan2() -> StyleGAN2:

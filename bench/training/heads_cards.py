@@ -51,7 +51,7 @@ def verification_auc(vectors: Tensor) -> float:
 
 
 def probe_r2(vectors: Tensor, factors: Tensor, ridge: float = 1e-3) -> dict[str, float]:
-    """R2 of each factor and nuisance column by ridge regression from features, fitted on one half of the rows, tested on the rest."""
+    """R2 of each factor and nuisance column by ridge regression, fitted on one half of the rows and tested on the other."""
     x = torch.cat([vectors.double(), torch.ones(len(vectors), 1, dtype=torch.float64)], 1)
     half = len(x) // 2
     gram = x[:half].T @ x[:half] + ridge * half * torch.eye(x.shape[1], dtype=torch.float64)

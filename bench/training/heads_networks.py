@@ -23,6 +23,7 @@ from bench.domains.heads.factors import FACTORS, IDENTITY, INDEX, N_COLUMNS
 from bench.domains.heads.networks import BINARY, CONTINUOUS, SPECS, HeadsNetwork, Spec, Trunk, folded_state, scales, spec
 from bench.generators.weights import load_safetensors, save_half
 from bench.streams import stream_seed
+from bench.training.heads_cards import make_card
 from bench.training.heads_pool import Pool, load_pool
 
 SEEDS = {"judge": 101, "guide": 202}  # of the training pictures; initialisation and batches have the network's name as seed
@@ -75,7 +76,7 @@ def draw(pool: Pool, recipe: Recipe, generator: torch.Generator) -> Batch:
 
 
 def blurred(images: Tensor) -> Tensor:
-    """The binomial blur (1, 4, 6, 4, 1) / 16 along both axes; sums of shifted pictures are five times faster than a convolution."""
+    """The binomial blur (1, 4, 6, 4, 1) / 16 along both axes; sums of shifted pictures are faster here than a convolution."""
     x = F.pad(images, (2, 2, 2, 2), mode="replicate")
     for axis in (2, 3):
         a, b, c, d, e = (x.narrow(axis, i, 64) for i in range(5))
@@ -203,8 +204,6 @@ def train_heads_networks(out: Path, *, minutes: float, only: str | None = None, 
     minutes: processor time over all six, divided by Spec.share; rendering (about 4 minutes, once) and measuring come on top.
     A network whose weights and card are there is kept. Raises InputError for an unknown name.
     """
-    from bench.training.heads_cards import make_card
-
     out = Path(out)
     names: Sequence[str] = tuple(SPECS) if only is None else (spec(only).name,)
     threads = torch.get_num_threads()

@@ -21,11 +21,12 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 class Toy(Generator):
     """z -> w by two leaky layers, w+ of `rows` rows, one style layer per row beside a toRGB, one feature layer 'conv'.
 
-    truth: [K, D] the directions of w along which the K attributes grow, linearly.
+    truth: [K, D] the directions of w along which the K attributes grow, linearly. linear: w is z.
     """
 
-    def __init__(self, *, z_dim=8, w_dim=12, rows=4, attributes=3, seed=0, layered=True, weights=None):
+    def __init__(self, *, z_dim=8, w_dim=12, rows=4, attributes=3, seed=0, layered=True, weights=None, linear=False):
         super().__init__()
+        self.linear = linear
         rng = np.random.default_rng(seed)
         draw = lambda *shape: torch.from_numpy(rng.standard_normal(shape)).float()  # noqa: E731
         names = {"A1": (z_dim, w_dim), "b1": (w_dim,), "A2": (w_dim, w_dim), "b2": (w_dim,), "C": (w_dim, 48)}
@@ -45,6 +46,8 @@ class Toy(Generator):
         goal = Space(space)
         if codes.space == goal:
             return codes
+        if codes.space == Space.Z and self.linear:
+            return self.convert(codes.with_values(codes.values, "w"), goal)
         if codes.space == Space.Z and goal in (Space.W, Space.W_PLUS):
             z = codes.values / (codes.values.square().mean(1, keepdim=True) + 1e-8).sqrt()
             w = F.leaky_relu(F.leaky_relu(z @ self.A1 + self.b1, 0.2) @ self.A2 + self.b2, 0.2)

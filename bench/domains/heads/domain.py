@@ -17,7 +17,8 @@ WEIGHTS = Path(__file__).parent / "weights"
 def heads_info() -> DomainInfo:
     """The card: one attribute a factor, and the network of every reading for guides and for judges."""
     attributes = tuple(Attribute(f.name, f.kind, f.low, f.high, f.region, f.prompts, f.description) for f in FACTORS)
-    guides, judges = ({r: s.name for s in SPECS.values() if s.role == role for r in sorted(s.readings)} for role in ("guide", "judge"))
+    roles = ("guide", "judge")
+    guides, judges = ({r: s.name for s in SPECS.values() if s.role == role for r in sorted(s.readings)} for role in roles)
     return DomainInfo("heads", attributes, guides, judges, CLASSES)
 
 
@@ -30,7 +31,7 @@ class HeadsDomain(Domain):
         self.weights = Path(weights)
 
     def load(self, name: str) -> HeadsNetwork:
-        """The network of that name. Raises InputError where it is unknown, or weights or card are missing, damaged or not a pair."""
+        """The network of that name. Raises InputError where it is unknown, or its files are missing, damaged or not a pair."""
         one = spec(name)
         path = self.weights / f"{name}.safetensors"
         state = load_safetensors(path, sha256=load_card(path.with_suffix(".json")).get("sha256"))

@@ -41,7 +41,12 @@ class Factor(NamedTuple):
 
 
 def _continuous(
-    name: str, span: tuple[float, float], region: tuple[str, ...], prompts: tuple[str, str], description: str, identity: bool = False
+    name: str,
+    span: tuple[float, float],
+    region: tuple[str, ...],
+    prompts: tuple[str, str],
+    description: str,
+    identity: bool = False,
 ) -> Factor:
     return Factor(name, "continuous", *span, region, prompts, description, identity)
 
@@ -91,7 +96,7 @@ FACTORS: tuple[Factor, ...] = (
     _continuous(
         "smile",
         _SIGNED,
-        ("mouth", "skin", "beard", "nose"),
+        ("mouth", "skin"),
         ("a frowning person", "a smiling person"),
         "mouth curve from frown to smile, with lifted cheeks",
     ),
@@ -105,19 +110,19 @@ FACTORS: tuple[Factor, ...] = (
     _continuous(
         "eye_open",
         _UNIT,
-        ("eyes", "brows", "skin"),
+        ("eyes", "brows"),
         ("a person with narrowed eyes", "a person with wide open eyes"),
         "eyelid opening, 0 narrow, 1 wide, with raised brows",
     ),
     _binary(
         "glasses",
-        ("glasses", "eyes", "brows", "nose", "skin"),
+        ("glasses", "eyes"),
         ("a person without glasses", "a person with glasses"),
         "dark-rimmed glasses",
     ),
     _binary(
         "beard",
-        ("beard", "mouth"),
+        ("beard",),
         ("a clean-shaven person", "a person with a beard"),
         "full beard with moustache",
     ),
@@ -138,7 +143,7 @@ FACTORS: tuple[Factor, ...] = (
     _continuous(
         "face_width",
         _UNIT,
-        HEAD,
+        ("skin", "hair", "beard"),
         ("a person with a narrow face", "a person with a wide face"),
         "narrow to wide head",
         identity=True,
@@ -154,7 +159,7 @@ FACTORS: tuple[Factor, ...] = (
     _continuous(
         "skin_tone",
         _UNIT,
-        ("skin", "nose", "body", "mouth", "eyes"),
+        ("skin", "nose", "body"),
         ("a person with light skin", "a person with dark skin"),
         "light to dark skin",
         identity=True,
@@ -169,7 +174,7 @@ FACTORS: tuple[Factor, ...] = (
     _continuous(
         "eye_spacing",
         _UNIT,
-        ("eyes", "brows", "skin", "nose"),
+        ("eyes", "brows", "nose"),
         ("a person with close-set eyes", "a person with wide-set eyes"),
         "distance between the eyes",
         identity=True,
@@ -177,7 +182,7 @@ FACTORS: tuple[Factor, ...] = (
     _continuous(
         "jaw",
         _UNIT,
-        ("skin", "beard", "mouth", "body"),
+        ("skin", "beard"),
         ("a person with a pointed chin", "a person with a square jaw"),
         "pointed to square jaw",
         identity=True,

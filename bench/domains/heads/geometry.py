@@ -70,6 +70,11 @@ class Window(NamedTuple):
 @lru_cache(maxsize=16)
 def windows(side: int, device: torch.device, dtype: torch.dtype) -> dict[str, Window]:
     """Windows named in BOXES, for a picture of side x side pixels."""
+    with torch.inference_mode(False):  # the cache outlives the caller's mode, and autograd may use it later
+        return _windows(side, device, dtype)
+
+
+def _windows(side: int, device: torch.device, dtype: torch.dtype) -> dict[str, Window]:
     pixel = 2 * EXTENT / side
     line = (torch.arange(side, device=device, dtype=dtype) + 0.5) * pixel - EXTENT
     made = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -20,12 +20,11 @@ ROWS = 16
 class ActivationRange:
     """Standardised activations of one layer's channels against those of samples.
 
-    mean, scale: [C] over samples and places. worst: [SAMPLES, C] each sample's largest |a - mean| / scale over places.
+    mean, scale: [C] over samples and places. worst: [N, C] each sample's largest |a - mean| / scale over places.
     """
 
     def __init__(self, generator: Generator, layer: str, samples: Codes) -> None:
         self.generator, self.layer = generator, layer
-        samples = samples[:SAMPLES]
         count, total, square = 0, 0.0, 0.0
         for maps in self._maps(samples):
             count += maps.shape[0] * maps.shape[2] * maps.shape[3]
@@ -35,7 +34,7 @@ class ActivationRange:
         self.scale = (square / count - (total / count).square()).clamp(min=1e-12).sqrt().float()
         self.worst = torch.cat([self._away(maps).amax((2, 3)) for maps in self._maps(samples)])
 
-    def _maps(self, codes: Codes):
+    def _maps(self, codes: Codes) -> Iterator[Tensor]:
         for start in range(0, len(codes), ROWS):
             yield self.generator.features(codes[start : start + ROWS], [self.layer])[self.layer].cpu()
 
@@ -64,7 +63,3 @@ class ActivationRange:
         mask = F.interpolate(unit.mask.cpu().float(), maps.shape[2:], mode="bilinear", align_corners=False).clamp(0, 1)
         return (self._away(torch.lerp(maps, after, mask), channels) * (mask > 0)).amax((1, 2, 3))
 
-
-def layer_ratios(ranges: dict[str, ActivationRange], codes: Codes, units: Sequence[Unit], quantile: float) -> Tensor:
-    """The worst ratio [N] of several units."""
-    return torch.stack([ranges[unit.layer].ratio(codes, unit, quantile) for unit in units]).amax(0)

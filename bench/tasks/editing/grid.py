@@ -27,8 +27,8 @@ class Grid:
 def guide_curve(measure: Callable[[np.ndarray], np.ndarray], edge: float, top: float) -> tuple[np.ndarray, np.ndarray]:
     """The guide's mean effect at strengths 0 to the edge: (strengths [S], effects [S]), the first of both is 0.
 
-    measure: strengths [S] -> mean effects [S] in sigma, the way asked. Where the effect passes `top`, the highest level, in the very
-    first shares of the edge, closer strengths are added, so that a wide range does not blur the small ones.
+    measure: strengths [S] -> mean effects [S] in sigma, the way asked. Where the effect passes `top`, the highest level, in the
+    very first shares of the edge, closer strengths are added, so that a wide range does not blur the small ones.
     """
     strengths = np.array(GUIDE_SHARES) * edge
     effects = measure(strengths)
@@ -44,7 +44,8 @@ def place(strengths: np.ndarray, effects: np.ndarray, levels: tuple[float, ...])
     """The grid from the guide's curve: strengths [S] from 0 to the edge, effects [S] in sigma, levels rising.
 
     The curve is made isotonic; level j lies at its first crossing. A level it does not reach, number j of m, becomes the fraction
-    (j + 1) / (m + 1) of the edge. Strengths that coincide are spread to the middle of the widest gap, so that every grid has m + 1.
+    (j + 1) / (m + 1) of the edge. Strengths that coincide are spread to the middle of the widest gap, so that every grid has m +
+    1.
     """
     curve, edge = isotonic(effects[None]), float(strengths[-1])
     at = [float(crossing(strengths, curve, level)[0]) for level in levels]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,10 +12,10 @@ from bench.codes import Codes, Space
 from bench.streams import stream_seed
 from bench.tasks.base import CellContext
 from bench.tasks.editing.judged import GUIDE, read_edits
-from bench.tasks.editing.plausible import Plausible
+from bench.tasks.editing.plausible import Plausible, find_edge
 from bench.tasks.editing.protocol import ASSIGN_CODES, ASSIGN_SHARE
-from methods.base import Editor, Path, Request
-from metrics.assignment import assign
+from methods.base import Edit, Editor, Path, Request
+from metrics.assignment import assign, effect_matrix
 
 
 @dataclass(frozen=True)
@@ -50,3 +49,43 @@ def moves_of(cell: CellContext, plausible: Plausible, calibrate: Codes, guide_si
     if offers_components(editor):
         return assigned(cell, plausible, calibrate, guide_sigma)
     return Moves({target: Move(target) for target in cell.settings.targets if target in editor.targets})
+
+
+def assigned(cell: CellContext, plausible: Plausible, calibrate: Codes, guide_sigma: np.ndarray) -> Moves:
+    """Each target's component, by what steps along all components do to the guide's scores of fit codes.
+
+    A step is ASSIGN_SHARE of the component's plausible edge (the nearer of its two), taken both ways where the editor can. The
+    guide alone looks; a component that has no plausible step is left out.
+    """
+    editor, names = cell.fitted.editor, cell.domain.info.names
+    codes = cell.bank.codes(Space.Z)[:ASSIGN_CODES]
+    ways = (1, -1) if editor.signed else (1,)
+    components, edits = [], [Edit(codes)]
+    for name in editor.targets:
+        move = Move(str(name))
+        edge = min(find_edge(plausible, move.path(cell, calibrate), way).strength for way in ways)
+        if edge > 0:
+            path = move.path(cell, codes)
+            components.append(str(name))
+            edits += [path.at(way * ASSIGN_SHARE * edge) for way in ways]
+    readings, _ = read_edits(cell.passes, cell.domain, {GUIDE: cell.domain.guide("attributes")}, edits)
+    scores = torch.stack([one[GUIDE] for one in readings]).double().numpy()
+    scores = scores[:, np.isfinite(scores).all((0, 2))]
+    if not components or not scores.shape[1]:
+        return Moves({}, {"components": len(editor.targets), "reason": "no component makes a plausible step that the guide can read"})
+    after = scores[1:].reshape(len(components), len(ways), *scores.shape[1:])
+    effects = effect_matrix(scores[0], after if editor.signed else after[:, 0], guide_sigma)
+    found = assign(effects, names, cell.settings.targets)
+    facts = {
+        target: {
+            "component": components[one.component],
+            "sign": one.sign,
+            "confidence": one.confidence,
+            "runner_up": None if one.runner_up is None else components[one.runner_up],
+            "runner_up_confidence": one.runner_up_confidence,
+            "effect": float(effects[one.component, names.index(target)]),
+        }
+        for target, one in found.items()
+    }
+    moves = {target: Move(components[one.component], one.sign) for target, one in found.items()}
+    return Moves(moves, {"components": len(editor.targets), "codes": int(scores.shape[1]), "targets": facts})

@@ -1,8 +1,8 @@
 """The plausible range: the largest strength at which nearly all edited codes still look like samples.
 
-A space decides the statistic: z, w and p by Mahalanobis distance in p_n (whitened p; in w, or z, where the generator has no p); w+ and
-p+ by the worst of their rows; s by its largest standardised channel; interventions by the activations they leave. Each is divided by
-that statistic's own quantile over samples, so that up to 1 is plausible.
+A space decides the statistic: z, w and p by Mahalanobis distance in p_n (whitened p; in w, or z, where the generator has no p);
+w+ and p+ by the worst of their rows; s by its largest standardised channel; interventions by the activations they leave. Each is
+divided by that statistic's own quantile over samples, so that up to 1 is plausible.
 """
 
 from __future__ import annotations
@@ -17,60 +17,24 @@ from bench.codes import Codes, Space
 from bench.interventions import Unit
 from bench.streams import stream_seed
 from bench.tasks.base import CellContext
-from bench.tasks.editing.activations import ActivationRange, layer_ratios
+from bench.tasks.editing.activations import SAMPLES, ActivationRange
 from bench.tasks.editing.protocol import BISECTIONS, DOUBLINGS, PLAUSIBLE_QUANTILE, PLAUSIBLE_SAMPLES, PLAUSIBLE_SHARE
 from methods.base import Edit, Path
+from metrics.plausibility import CodeStatistics, fit_channels, fit_vectors, statistic
 
 # Codes converted at a time.
 ROWS = 512
-# Variances below this share of the largest one are directions that samples do not have: they are not whitened but left out.
-RANK = 1e-10
 
 
 def compared_in(spaces: dict[str, tuple[int, ...]], space: Space) -> Space:
-    """Where codes of `space` are compared with samples: p (or p+), else w (or w+), else z (or z+), as far as it can be converted."""
+    """Where codes of `space` are compared with samples: w (or w+) where the generator has it, else z (or z+); s in s.
+
+    The statistic turns w into p itself, where the generator has a p.
+    """
     if space == Space.S:
         return space
-    order = (Space.P_PLUS, Space.W_PLUS, Space.Z_PLUS) if space.layered else (Space.P, Space.W, Space.Z)
-    return next((way for way in order if way in spaces), space)
-
-
-@dataclass(frozen=True)
-class Statistic:
-    """One space's statistic. space: where it is taken. mean [D], project [D, R]: whitening, or standardisation of s (project [D])."""
-
-    space: Space
-    mean: Tensor
-    project: Tensor
-    limit: float
-
-    def raw(self, values: Tensor) -> Tensor:
-        """The statistic [N] of values of `space`: [N, D] or, by the worst row, [N, L, D]."""
-        centred = values.double().cpu() - self.mean
-        if self.project.dim() == 1:
-            return (centred * self.project).abs().amax(-1)
-        distance = (centred @ self.project).norm(dim=-1)
-        return distance.amax(1) if distance.dim() == 2 else distance
-
-
-def fit_statistic(space: Space, rows: Tensor, samples: Tensor) -> dict[str, Tensor]:
-    """The tensors of a Statistic. rows: values [M, D] that give mean and spread; samples: values of `space` that give the limit.
-
-    p_n, w, z: projected on the principal axes of rows and divided by the standard deviation along each (so the norm is the Mahalanobis
-    distance). s: each channel by its own. limit: the PLAUSIBLE_QUANTILE of the samples' own statistic.
-    """
-    rows = rows.double().cpu()
-    mean = rows.mean(0)
-    if space == Space.S:
-        scale = rows.std(0)
-        project = torch.where(scale > 0, 1 / scale.clamp(min=1e-12), 0.0)
-    else:
-        variance, axes = torch.linalg.eigh(torch.cov((rows - mean).T).reshape(len(mean), len(mean)))
-        real = variance > RANK * variance.max()
-        project = axes[:, real] / variance[real].sqrt()
-    own = Statistic(space, mean, project, 1.0).raw(samples)
-    limit = torch.quantile(own, PLAUSIBLE_QUANTILE)
-    return {"mean": mean, "project": project, "limit": limit.reshape(1)}
+    order = (Space.W_PLUS, Space.Z_PLUS) if space.layered else (Space.W, Space.Z)
+    return next((one for one in order if one in spaces), space)
 
 
 class Plausible:
@@ -79,48 +43,56 @@ class Plausible:
     def __init__(self, cell: CellContext) -> None:
         self.generator, self.share = cell.generator, cell.share
         self.seed = stream_seed("plausible", cell.seed)
-        self._statistics: dict[Space, Statistic] = {}
+        self._statistics: dict[Space, CodeStatistics] = {}
         self._ranges: dict[str, ActivationRange] = {}
 
-    def statistic(self, space: Space) -> Statistic:
-        """The statistic for codes of a space, computed once for all cells."""
-        measured = compared_in(self.generator.info.spaces, space)
-        if measured not in self._statistics:
-            found = self.share(f"editing-plausible-{measured}", lambda: self._fit(measured))
-            self._statistics[measured] = Statistic(measured, found["mean"], found["project"], float(found["limit"]))
-        return self._statistics[measured]
+    def statistics(self, space: Space) -> CodeStatistics:
+        """What samples look like in a space of compared_in; computed once for all cells."""
+        if space not in self._statistics:
+            found = self.share(f"editing-plausible-{space}", lambda: self._fit(space))
+            self._statistics[space] = CodeStatistics.from_arrays({name: one.numpy() for name, one in found.items()})
+        return self._statistics[space]
 
     def _fit(self, space: Space) -> dict[str, Tensor]:
+        spaces, percentile = self.generator.info.spaces, 100 * PLAUSIBLE_QUANTILE
         codes = self.generator.sample(stream_ids("reference", PLAUSIBLE_SAMPLES), seed=self.seed)
-        samples = self._convert(codes, space)
-        if not space.layered:
-            return fit_statistic(space, samples, samples)
-        # One row's statistics come from samples of the space of one row: rows of w+ repeat them, and truncation moves them inwards.
-        one = {Space.P_PLUS: Space.P, Space.W_PLUS: Space.W, Space.Z_PLUS: Space.Z}[space]
-        rows = self._convert(codes, one) if one in self.generator.info.spaces else samples.flatten(0, 1)
-        return fit_statistic(space, rows if rows.shape[1] == samples.shape[2] else samples.flatten(0, 1), samples)
+        if space == Space.W_PLUS and Space.W in spaces:
+            few = codes[:16]
+            # Without truncation every row of w+ repeats w, and one set of statistics judges all rows.
+            if torch.equal(self._convert(few, space), self._convert(few, Space.W)[:, None].expand(-1, *spaces[space])):
+                space = Space.W
+        samples = self._convert(codes, space).numpy()
+        if space == Space.S:
+            fitted = fit_channels(samples, percentile=percentile)
+        else:
+            fitted = fit_vectors(samples, p=space in (Space.W, Space.W_PLUS) and Space.P in spaces, percentile=percentile)
+        return {name: torch.from_numpy(one) for name, one in fitted.arrays().items()}
 
     def _convert(self, codes: Codes, space: Space) -> Tensor:
         with torch.no_grad():
             parts = [self.generator.convert(codes[i : i + ROWS], space).values.cpu() for i in range(0, len(codes), ROWS)]
         return torch.cat(parts)
 
+    def _codes_ratio(self, codes: Codes) -> Tensor:
+        space = compared_in(self.generator.info.spaces, codes.space)
+        stats = self.statistics(space)
+        return torch.from_numpy(statistic(self._convert(codes, space).numpy(), stats) / stats.threshold)
+
     def ratio(self, edit: Edit) -> Tensor:
         """How far each edited code goes, [N] float64: its statistic over the samples' limit; up to 1 is plausible."""
-        statistic = self.statistic(edit.codes.space)
-        worst = statistic.raw(self._convert(edit.codes, statistic.space)) / statistic.limit
-        units = [one for one in edit.intervene if isinstance(one, Unit)]
-        if units:
-            with torch.no_grad():
-                for layer in {unit.layer for unit in units} - set(self._ranges):
-                    samples = self.generator.sample(stream_ids("reference", 256), seed=self.seed)
-                    self._ranges[layer] = ActivationRange(self.generator, layer, samples)
-                worst = torch.maximum(worst, layer_ratios(self._ranges, edit.codes, units, PLAUSIBLE_QUANTILE))
+        worst = self._codes_ratio(edit.codes)
         for one in edit.intervene:
-            if not isinstance(one, Unit):  # a blend shows what another code makes: that one has to be plausible too
-                other = self.statistic(one.other.space)
-                worst = torch.maximum(worst, other.raw(self._convert(one.other, other.space)) / other.limit)
+            # A blend shows what another code makes there: that code has to be plausible too.
+            far = self._unit_ratio(edit.codes, one) if isinstance(one, Unit) else self._codes_ratio(one.other)
+            worst = torch.maximum(worst, far)
         return worst
+
+    def _unit_ratio(self, codes: Codes, unit: Unit) -> Tensor:
+        with torch.no_grad():
+            if unit.layer not in self._ranges:
+                samples = self.generator.sample(stream_ids("reference", SAMPLES), seed=self.seed)
+                self._ranges[unit.layer] = ActivationRange(self.generator, unit.layer, samples)
+            return self._ranges[unit.layer].ratio(codes, unit, PLAUSIBLE_QUANTILE)
 
     def holds(self, edit: Edit) -> bool:
         """Whether PLAUSIBLE_SHARE of the codes stay plausible; a code that is not finite does not."""

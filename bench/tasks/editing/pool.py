@@ -42,9 +42,9 @@ class Pool:
 def spread(values: Tensor, binary: bool) -> tuple[float, str]:
     """sigma of one attribute's scores [N] over samples, and the rule that made it.
 
-    continuous: the standard deviation over samples. binary: the distance between the mean logits of those judged to have it (above
-    0) and to lack it; where fewer than two are judged either way there is no such distance, and the standard deviation stands in.
-    Scores that could not be read (NaN) are left out. A spread of nothing is inf.
+    continuous: the standard deviation over samples. binary: the distance between the mean logits of those judged to have it
+    (above 0) and to lack it; where fewer than two are judged either way there is no such distance, and the standard deviation
+    stands in. Scores that could not be read (NaN) are left out. A spread of nothing is inf.
     """
     values = values[values.isfinite()].double()
     if len(values) < 2:

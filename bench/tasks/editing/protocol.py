@@ -9,6 +9,12 @@ import pydantic
 from bench.cards import Attribute
 from bench.tasks.base import Task
 
+# The constants below that define the question: all of them enter the protocol hash.
+RULES = (
+    "POOL", "ASSIGN_CODES", "ASSIGN_SHARE", "PLAUSIBLE_SAMPLES", "PLAUSIBLE_QUANTILE", "PLAUSIBLE_SHARE", "DOUBLINGS", "BISECTIONS",
+    "GRID_LEVELS", "GUIDE_SHARES", "REACH_CAP",
+)  # fmt: skip
+
 # Rises whenever a number of this task could change.
 VERSION = 1
 
@@ -17,8 +23,8 @@ POOL = 8
 # Codes of the fit stream on which components are assigned to attributes, and the share of a component's edge it is tried at.
 ASSIGN_CODES = 24
 ASSIGN_SHARE = 0.5
-# Sampled codes behind the statistics of the plausible range, the quantile of the samples' own statistic that is its threshold, and
-# the share of codes that must stay below it.
+# Sampled codes behind the statistics of the plausible range, the quantile of the samples' own statistic that is its threshold,
+# and the share of codes that must stay below it.
 PLAUSIBLE_SAMPLES = 8192
 PLAUSIBLE_QUANTILE = 0.999
 PLAUSIBLE_SHARE = 0.95
@@ -46,9 +52,9 @@ class EditingSettings(Task.Settings):
     """The editing task's part of a suite.
 
     targets: attributes to edit. test_codes: codes measured per target and sign, equal for every cell. calibrate_codes: codes that
-    set the plausible range and the grid. reference_codes: unedited pictures that realism compares with. effects: judged effects, in
-    sigma, at which everything is read, the first one is the headline's. replicates: of the bootstrap. metrics: those that go into the
-    results (None: all).
+    set the plausible range and the grid. reference_codes: unedited pictures that realism compares with. effects: judged effects,
+    in sigma, at which everything is read, the first one is the headline's. replicates: of the bootstrap. metrics: those that go
+    into the results (None: all).
     """
 
     targets: Annotated[tuple[str, ...], pydantic.Field(min_length=1)]

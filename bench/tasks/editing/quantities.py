@@ -1,0 +1,114 @@
+"""What the editing task reports: names, units and directions of its metrics, and their per-sample curves from a cell's arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.tasks.base import CellResult
+from bench.tasks.editing.protocol import SIGNS, key_of
+from metrics.base import Metric
+from metrics.editing import (
+    AttributeChange,
+    AttributeDependency,
+    GuideGap,
+    IdentityPreservation,
+    Leakage,
+    PerceptualDistance,
+    ReScoring,
+    TargetEffect,
+    leakage,
+)
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A metric as records name it. worst: what an unreadable sample counts as; NaN: it is left out of the mean and counted."""
+
+    name: str
+    reading: str
+    unit: str
+    higher_is_better: bool | None
+    version: int = 1
+    headline: bool = False
+    worst: float = float("nan")
+
+
+def _of(metric: type[Metric], headline: bool = False) -> Quantity:
+    return Quantity(metric.name, metric.reading, metric.unit, metric.higher_is_better, metric.version, headline, metric.worst)
+
+
+EFFECT = _of(TargetEffect)
+LEAKAGE = _of(Leakage, headline=True)
+IDENTITY = _of(IdentityPreservation, headline=True)
+# KID(edited, reference) - KID(unedited, reference), see metrics.distribution.kid_difference.
+REALISM = Quantity("realism_loss", "features", "KID", False, headline=True)
+# The largest mean judged effect (isotonic) within the plausible range, capped: see metrics.reading.reach.
+REACH = Quantity("reach", "attributes", "sigma", True, headline=True)
+PERCEPTUAL = _of(PerceptualDistance)
+GUIDE_GAP = _of(GuideGap)
+RESCORING = _of(ReScoring)
+CHANGE = _of(AttributeChange)
+DEPENDENCY = _of(AttributeDependency)
+MONOTONICITY = Quantity("monotonicity", "attributes", "correlation", True)
+# Of the component that stands for the target, see metrics.assignment. The guide made it, so that the record names the guide.
+CONFIDENCE = Quantity("assignment_confidence", "attributes", "share", None)
+SECONDS = Quantity("seconds_per_edit", "", "s", False)
+
+QUANTITIES = (
+    EFFECT, LEAKAGE, IDENTITY, REALISM, REACH, PERCEPTUAL, GUIDE_GAP, RESCORING, CHANGE, DEPENDENCY, MONOTONICITY, CONFIDENCE, SECONDS,
+)  # fmt: skip
+# Those with a curve over strengths, in the order of records.
+CURVES = (EFFECT, LEAKAGE, IDENTITY, REALISM, PERCEPTUAL, GUIDE_GAP, RESCORING)
+
+
+def metric_names() -> tuple[str, ...]:
+    return tuple(one.name for one in QUANTITIES)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """One (target, sign) of one fit, as measured. names: the judged attributes, A of them; target: the column asked for.
+
+    strengths [S], the first is 0; ids [n]; change [n, S, A] in sigma, in each attribute's own direction, a row NaN where the
+    judge could not read; curves: quantity -> [n, S], NaN likewise; features [n, S, D] and reference [M, D], or None.
+    """
+
+    names: tuple[str, ...]
+    target: int
+    sign: int
+    strengths: np.ndarray
+    ids: np.ndarray
+    change: np.ndarray
+    curves: Mapping[str, np.ndarray]
+    features: np.ndarray | None
+    reference: np.ndarray | None
+
+    @property
+    def effect(self) -> np.ndarray:
+        """The target's change the way asked, [n, S]."""
+        return self.curves[EFFECT.name]
+
+
+def samples_of(result: CellResult, target: str, sign: str) -> Samples | None:
+    """The samples of a question in a cell's arrays; None where it was not measured."""
+    key, names = key_of(target, sign), tuple(result.facts["attributes"])
+    part = {name.removeprefix(f"{key}/"): array for name, array in result.arrays.items() if name.startswith(f"{key}/")}
+    if not part:
+        return None
+    column, way = names.index(target), SIGNS[sign]
+    change = part["change"].astype(np.float64)
+    effect = way * change[:, :, column]
+    curves = {EFFECT.name: effect}
+    if len(names) > 1:
+        curves[LEAKAGE.name] = leakage(change.reshape(-1, len(names)), column).reshape(effect.shape)
+    for one in (IDENTITY, PERCEPTUAL):
+        if one.reading in part:
+            curves[one.name] = part[one.reading].astype(np.float64)
+    curves[GUIDE_GAP.name] = part["guide"].astype(np.float64) - effect
+    curves[RESCORING.name] = np.maximum(effect, 0.0) * float(result.arrays["sigma"][column])
+    return Samples(
+        names, column, way, part["strengths"], part["ids"], change, curves, part.get("features"), result.arrays.get("reference")
+    )

@@ -1,0 +1,68 @@
+"""Picture strips of real edits: a row per method, a block of strengths per code. Codes are the first ids of the test stream."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+LIMIT = 150_000  # bytes of one sheet
+GAP, BLOCK = 1, 7  # pixels between pictures of a block, and between blocks
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", size)
+
+
+def sheet(rows: Sequence[tuple[str, np.ndarray | None]], blocks: Sequence[str], columns: Sequence[str]) -> np.ndarray:
+    """Lay pictures out, uint8 [H, W, 3].
+
+    rows: label and pictures uint8 [blocks, columns, R, R, 3] (None: the row is left empty). blocks, columns: their captions, the
+    columns' under each block. Raises ValueError where the shapes do not fit.
+    """
+    size = next((pictures.shape[2] for _, pictures in rows if pictures is not None), 0)
+    if not size:
+        raise ValueError("a sheet needs pictures")
+    font = _font(max(9, size // 6))
+    margin = 8 + max(int(font.getlength(line)) for label, _ in rows for line in label.split("\n"))
+    line = font.size + 4
+    width_block = len(columns) * (size + GAP) - GAP + BLOCK
+    height = 2 * line + len(rows) * (size + GAP) + 2
+    canvas = Image.new("RGB", (margin + len(blocks) * width_block - BLOCK, height), "white")
+    draw = ImageDraw.Draw(canvas)
+    lefts = [margin + b * width_block for b in range(len(blocks))]
+    for left, block in zip(lefts, blocks, strict=True):
+        draw.text((left + (width_block - BLOCK) / 2, 1), block, "#222222", font, anchor="ma")
+        for c, column in enumerate(columns):
+            draw.text((left + c * (size + GAP) + size / 2, 1 + line), column, "#555555", font, anchor="ma")
+    for r, (label, pictures) in enumerate(rows):
+        top = 2 * line + r * (size + GAP)
+        draw.multiline_text((margin - 6, top + size / 2), label, "#222222", font, anchor="rm", align="right", spacing=2)
+        if pictures is None:
+            continue
+        if pictures.shape != (len(blocks), len(columns), size, size, 3) or pictures.dtype != np.uint8:
+            raise ValueError(f"row {label!r} holds {pictures.dtype} {pictures.shape}, not [{len(blocks)}, {len(columns)}, {size}, ...]")
+        for left, block in zip(lefts, pictures, strict=True):
+            for c, picture in enumerate(block):
+                canvas.paste(Image.fromarray(picture), (left + c * (size + GAP), top))
+    return np.asarray(canvas)
+
+
+def small_png(pixels: np.ndarray, limit: int = LIMIT) -> bytes:
+    """The sheet as a PNG of at most `limit` bytes: fewer colours first, then fewer pixels, down to a quarter of the width."""
+    image = Image.fromarray(pixels)
+    for scale in (1.0, 0.85, 0.7, 0.6, 0.5, 0.4, 0.25):
+        part = image if scale == 1 else image.resize((int(image.width * scale), int(image.height * scale)), Image.Resampling.LANCZOS)
+        for colours in (256, 128, 64):
+            out = io.BytesIO()
+            palette = part.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+            palette.save(out, "PNG", optimize=True)
+            if out.tell() <= limit:
+                return out.getvalue()
+    return out.getvalue()

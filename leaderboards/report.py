@@ -1,0 +1,307 @@
+"""README.md of a results folder: what was compared, ranked tables, plots, pictures, claims, gaps and costs, all from the files beside it."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import jinja2
+
+from bench.records import Record
+from leaderboards.claims import Decision
+from leaderboards.folder import Results
+from leaderboards.ranking import BOUNDS, Entry
+from leaderboards.tables import Board
+from leaderboards.vocabulary import ARROWS, CHANGE, EFFECT, entry, label, number, order, title, with_interval
+
+CURVES = ("leakage", "identity")
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[int] = ()) -> str:
+    """A Markdown table; cells lose line breaks and pipes. right: columns set flush right."""
+    clean = lambda cell: re.sub(r"\s+", " ", str(cell)).replace("|", "\\|") or " "  # noqa: E731
+    lines = ["| " + " | ".join(clean(c) for c in header) + " |"]
+    lines.append("| " + " | ".join("---:" if i in right else "---" for i in range(len(header))) + " |")
+    lines += ["| " + " | ".join(clean(c) for c in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def render(
+    results: Results, boards: dict[str, dict[str, Board | None]], decisions: Sequence[Decision], plots: dict[str, bytes], wide: Sequence[str]
+) -> str:
+    """The report's text. boards: task -> generator -> leaderboard. plots: the picture files that exist, by relative path."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("leaderboards"), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        autoescape=False, keep_trailing_newline=True,
+    )  # fmt: skip
+    run = results.run
+    tasks = [
+        {
+            "name": task,
+            "curve_words": " and ".join(title(m) for m in CURVES),
+            "boards": [_board(results, task, g, board, plots) for g, board in by_generator.items()],
+        }
+        for task, by_generator in boards.items()
+    ]
+    over = {r.ci_over for r in results.records if r.ci_over}
+    text = environment.get_template("report.md.j2").render(
+        suite=run["suite"], tasks=tasks, change_metric=CHANGE,
+        fits_note=" and fits" if "codes+fits" in over else "; there is one fit of each method, so that they say nothing of other fits",
+        tables={
+            "generators": _generators(results), "judges": _judges(results), "protocol": _protocol(results),
+            "missing": _missing(results), "unreached": _unreached(results), "times": _times(results),
+            "environment": _environment(run["environment"]),
+        },
+        claims=_claims(results, decisions), claim_notes=_claim_notes(decisions), time_plot="plots/time.png", time_text=_time_text(run),
+        wide_files=", ".join(f"`{name}`" for name in wide) or "there are no wide tables beside",
+    )  # fmt: skip
+    return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
+
+
+def headline_records(results: Results, task: str, generator: str) -> list[Record]:
+    return [r for r in results.records if r.headline and (r.task, r.generator) == (task, generator)]
+
+
+def headline_names(results: Results, task: str) -> list[str]:
+    """The headlines of a task, in the order of the vocabulary, others after."""
+    from leaderboards.vocabulary import HEADLINES
+
+    found = {r.metric for r in results.records if r.headline and r.task == task}
+    return [h for h in HEADLINES if h in found] + sorted(found - set(HEADLINES))
+
+
+def _column(metric: str, records: Sequence[Record]) -> str:
+    """'leakage ↓ attributes[heads-attributes]': a headline's column says which way is better and who judged."""
+    mine = [r for r in records if r.metric == metric]
+    ways = {r.higher_is_better for r in mine}
+    judges = sorted({r.judge for r in mine if r.judge})
+    return " ".join(filter(None, (title(metric), ARROWS[ways.pop()] if len(ways) == 1 else "", ", ".join(judges))))
+
+
+def _n(records: Iterable[Record]) -> str:
+    """'64', or '60 to 64' where it differs."""
+    found = sorted({r.n for r in records if r.status == "ok" and r.n})
+    return "0" if not found else str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"
+
+
+def _board(results: Results, task: str, generator: str, board: Board | None, plots: dict[str, bytes]) -> dict[str, Any]:
+    if board is None:
+        return {"generator": generator, "table": ""}
+    records = headline_records(results, task, generator)
+    metrics = headline_names(results, task)
+    mine = [r for r in results.records if (r.task, r.generator) == (task, generator)]
+    points = sorted({r.point for r in records if r.point.startswith("effect_")})
+    effect = points[0].removeprefix("effect_") if points else ""
+    judge_of = lambda metric: ", ".join(sorted({r.judge for r in mine if r.metric == metric and r.judge})) or "none"  # noqa: E731
+    path = lambda kind: (name if (name := f"plots/{task}-{generator}-{kind}.png") in plots else "")  # noqa: E731
+    pictures = [one for one in results.run["pictures"] if (one["task"], one["generator"]) == (task, generator)]
+    return {
+        "generator": generator, "effect": effect, "n": _n(records), "table": _ranked(board, metrics, records),
+        "notes": _board_notes(board, metrics, records), "forest": path("ranking"), "tradeoff": path("tradeoff"), "heat": path("rescoring"),
+        "curve_judges": "; ".join(f"{title(m)}: {judge_of(m)}" for m in (EFFECT, *CURVES)), "heat_judge": judge_of(CHANGE),
+        "strips": pictures, "strip_note": next((one["note"] for one in pictures if one.get("note")), ""),
+        "targets": _targets(results, board, metrics, records),
+        "target_notes": f"Read at {effect} sigma, reach anywhere up to the edge. n is the number of test codes; n failed are those among "
+        "them that a judge could not read, which count as the worst value.",
+        "assignment": _assignment(results, task, generator),
+    }  # fmt: skip
+
+
+def _ranked(board: Board, metrics: Sequence[str], records: Sequence[Record]) -> str:
+    rows = []
+    for row in board.rows:
+        cells = [row.rank, _name(row.entry), with_interval(row.mean_rank, row.rank_low, row.rank_high)]
+        for metric in metrics:
+            mean = row.means[metric]
+            text = with_interval(mean.value, mean.low, mean.high)
+            cells.append(f"**{text}**" if board.best.get(metric) == row.entry else text)
+        rows.append([*cells, f"{row.unreached} of {row.asked}"])
+    return markdown(["rank", "entry", "average rank", *(_column(m, records) for m in metrics), "unreached"], rows, right=(0,))
+
+
+def _name(one: Entry) -> str:
+    return f"{label(one)} *({BOUNDS[one[0]]})*" if one[0] in BOUNDS else label(one)
+
+
+def _board_notes(board: Board, metrics: Sequence[str], records: Sequence[Record]) -> str:
+    ranking = board.ranking
+    overall = board.best[""]
+    lines = [
+        f"*rank* is 1 + the number of entries that are significantly better (paired bootstrap of the average rank, {ranking.replicates} "
+        f"replicates, Holm over all {len(ranking.entries) * (len(ranking.entries) - 1) // 2} pairs): equal ranks cannot be told apart. "
+        f"*average rank* is over {len(ranking.questions)} questions (target, sign, headline); unreached effects tie last in theirs. "
+        f"Headline columns average over the (target, sign) that an entry reaches, so read them beside *unreached*; n = {_n(records)} codes "
+        "behind each reading."
+    ]
+    if ranking.replicates < ranking.needed:
+        lines.append(
+            f"With {ranking.replicates} replicates no pair can come out significant after Holm's correction: {ranking.needed} are needed."
+        )
+    lines.append(
+        f"Best of the methods, by the corrected paired test against every other method: **{label(overall)}**."
+        if overall
+        else "No method is significantly better than every other method."
+    )
+    bold = [f"{label(board.best[m])} on {title(m)}" for m in metrics if board.best.get(m)]
+    if bold:
+        lines.append(f"Bold: best of the methods on that headline by the same test ({'; '.join(bold)}).")
+    return "\n\n".join(lines)
+
+
+def _targets(results: Results, board: Board, metrics: Sequence[str], records: Sequence[Record]) -> list[dict[str, str]]:
+    found: dict[tuple, dict[str, Record]] = defaultdict(dict)
+    for record in records:
+        found[record.target, entry(record), record.sign][record.metric] = record
+    names = list(dict.fromkeys(t for task in results.run["suite"]["tasks"].values() for t in task.get("targets", ())))
+    targets = [t for t in names if any(key[0] == t for key in found)] + sorted({key[0] for key in found} - set(names))
+    out = []
+    for target in targets:
+        rows = []
+        for one in (row.entry for row in board.rows):
+            for sign in ("+", "-", ""):
+                mine = found.get((target, one, sign))
+                if mine:
+                    failed = max(r.n_failed for r in mine.values())
+                    values = [_value(mine.get(metric)) for metric in metrics]
+                    rows.append([label(one), {"+": "+", "-": "−", "": ""}[sign], *values, _n(mine.values()), failed])
+        out.append({"target": target, "table": markdown(["entry", "sign", *(_column(m, records) for m in metrics), "n", "n failed"], rows)})
+    return out
+
+
+def _value(record: Record | None) -> str:
+    if record is None:
+        return "–"
+    return with_interval(record.value, record.ci_low, record.ci_high) if record.status == "ok" else record.status
+
+
+def _assignment(results: Results, task: str, generator: str) -> str:
+    rows = []
+    for cell in results.cells:
+        if (cell.task, cell.generator) != (task, generator):
+            continue
+        for target, one in ((cell.facts.get("assignment") or {}).get("targets") or {}).items():
+            runner = one["runner_up"]
+            other = "–" if runner is None else f"{runner} ({number(one['runner_up_confidence'])})"
+            way = "+" if one["sign"] > 0 else "−"
+            confidence, effect = number(one["confidence"]), number(one["effect"])
+            rows.append([label(cell.entry), cell.card["fit_seed"], target, f"{way}{one['component']}", confidence, effect, other])
+    if not rows:
+        return ""
+    return markdown(["method", "fit", "target", "component", "confidence", "effect, sigma", "runner-up (confidence)"], rows)
+
+
+def _generators(results: Results) -> str:
+    seen: dict[str, dict] = {}
+    for record in results.records:
+        seen.setdefault(record.generator, {"sha": record.generator_sha, "domain": record.domain})
+    hashes = {(h["generator"], h["task"]): h["hash"] for h in results.run["protocol_hashes"]}
+    rows = []
+    for name in results.generators:
+        one = seen.get(name, {"sha": "", "domain": ""})
+        mine = [f"{task}: `{value[:12]}`" for (g, task), value in sorted(hashes.items()) if g == name]
+        rows.append([name, one["domain"], f"`{one['sha'][:12]}`" if one["sha"] else "–", ", ".join(mine) or "–"])
+    return markdown(["generator", "domain", "fingerprint", "protocol hash"], rows)
+
+
+def _judges(results: Results) -> str:
+    found: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    for record in results.records:
+        if record.judge:
+            found[record.judge, record.judge_sha].append(record)
+    rows = [
+        [judge, f"`{sha[:12]}`" if sha else "–", ", ".join(sorted({r.metric for r in records})), _n(records)]
+        for (judge, sha), records in sorted(found.items())
+    ]
+    return markdown(["judge", "fingerprint", "metrics", "n"], rows) if rows else "No judge was asked."
+
+
+def _protocol(results: Results) -> str:
+    rows = []
+    for task, settings in results.run["suite"]["tasks"].items():
+        rows += [[task, key, ", ".join(map(str, v)) if isinstance(v, list) else v] for key, v in settings.items()]
+    rows += [["all", key, results.run["suite"][key]] for key in ("bank", "budget", "fit_seeds", "seed") if key in results.run["suite"]]
+    return markdown(["task", "setting", "value"], rows)
+
+
+def _missing(results: Results) -> str:
+    rows = [
+        [cell.task, cell.generator, label(cell.entry), cell.card["fit_seed"], cell.status, cell.reason or "no reason was given"]
+        for cell in results.cells
+        if cell.status != "ok"
+    ]
+    whole = {(row[0], row[1], row[2]) for row in rows}
+    parts: dict[tuple, set[str]] = defaultdict(set)
+    for r in results.records:
+        key = (r.task, r.generator, label(entry(r)))
+        if r.status in ("skipped", "error") and key not in whole:
+            parts[*key, r.fit_seed, r.status, r.reason or "no reason was given"].add(f"{r.target}{r.sign}" or r.metric)
+    rows += [[*key[:5], f"{', '.join(sorted(filter(None, what)))}: {key[5]}".removeprefix(": ")] for key, what in sorted(parts.items())]
+    if not rows:
+        return "Nothing was skipped and nothing failed."
+    return markdown(["task", "generator", "entry", "fit", "status", "reason"], rows)
+
+
+def _unreached(results: Results) -> str:
+    found: dict[tuple[str, str, Entry, str], set[str]] = defaultdict(set)
+    for r in results.records:
+        if r.status == "unreached":
+            found[r.task, r.generator, entry(r), r.point].add(f"{r.target} {'−' if r.sign == '-' else r.sign}".strip())
+    if not found:
+        return "Every entry reached every effect."
+    place = {one: i for i, one in enumerate(order(key[2] for key in found))}
+    rows = [
+        [task, g, label(one), point.removeprefix("effect_") + " sigma" if point.startswith("effect_") else point, ", ".join(sorted(what))]
+        for (task, g, one, point), what in sorted(found.items(), key=lambda item: (*item[0][:2], place[item[0][2]], item[0][3]))
+    ]
+    return "Effects that were not reached within the plausible range:\n\n" + markdown(
+        ["task", "generator", "entry", "effect", "targets"], rows
+    )
+
+
+def _claims(results: Results, decisions: Sequence[Decision]) -> str:
+    rows = []
+    for d in decisions:
+        matching = [r for r in results.records if r.generator == d.generator and entry(r) in (d.left, d.right) and r.headline]
+        judge = sorted({r.judge for r in matching if r.judge and r.metric == d.claim.headline}) or sorted(
+            {r.judge for r in results.records if r.generator == d.generator and r.metric in ("leakage", CHANGE) and r.judge}
+        )
+        won = f"{with_interval(d.share, d.share_low, d.share_high)} of {d.questions}"
+        gap = f"{with_interval(d.difference, d.low, d.high)} over {d.both}" if d.both else "–"
+        rows.append([
+            d.generator, d.claim.statement, f"{label(d.left)} / {label(d.right)}", f"{title(d.claim.headline)}, {', '.join(judge)}, "
+            f"n = {_n(matching)}", won, gap, f"**{d.verdict}**",
+        ])  # fmt: skip
+    header = ["generator", "claim", "left / right", "by", "won", "difference", "verdict"]
+    return markdown(header, rows) if rows else ""
+
+
+def _claim_notes(decisions: Sequence[Decision]) -> str:
+    sources = sorted({d.claim.source for d in decisions})
+    return f"Claims of: {'; '.join(sources)}. They are put in our own words." if sources else ""
+
+
+def _time_text(run: dict[str, Any]) -> str:
+    total = run["total_seconds"]
+    return (
+        f"{total:.1f} s in all, {100 * run['network_share']:.0f} % of it inside networks and fits. What came from the store cost this run nothing."
+    )
+
+
+def _times(results: Results) -> str:
+    rows = [
+        [cell.generator, label(cell.entry), cell.card["fit_seed"], cell.task, f"{cell.fit_seconds:.1f}", f"{cell.seconds:.1f}"]
+        for cell in results.cells
+        if cell.status == "ok"
+    ]
+    return markdown(["generator", "entry", "fit", "task", "fit, s", "cell, s"], rows, right=(4, 5)) if rows else "No cell was computed."
+
+
+def _environment(environment: dict[str, Any]) -> str:
+    rest = {k: v for k, v in environment.items() if k != "command"}
+    command = environment.get("command")
+    shown = " ".join(command) if isinstance(command, list) else command
+    lines = [f"```sh\n{shown}\n```\n"] if shown else []
+    flat = lambda v: ", ".join(f"{k} {x}" for k, x in sorted(v.items())) if isinstance(v, dict) else v  # noqa: E731
+    return "\n".join([*lines, markdown(["what", "value"], [[k, flat(v)] for k, v in sorted(rest.items())])])

@@ -1,0 +1,102 @@
+"""Which pictures of a run go on which sheet: sheets of one target on one generator, a few ids each, rows are methods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from leaderboards.pictures import sheet, small_png
+from leaderboards.ranking import Entry
+from leaderboards.vocabulary import label, order
+
+if TYPE_CHECKING:
+    from bench.runner import CellOutcome, RunResult
+
+IDS_A_SHEET = 4
+NOTE = (
+    ". Columns are strengths, not effects: 0 is the unedited picture, the others lie where the guide sees the mean effect of the "
+    "caption, in sigma, or, where it never does, at fractions of the edge. White: the method does not go that way"
+)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A sheet's file and what run.json says of it (task, generator, target, path, caption, note)."""
+
+    listing: dict[str, Any]
+    png: bytes
+
+
+def strips(result: RunResult) -> list[Sheet]:
+    """The sheets of every task that kept pictures, in the order of suite and targets; of several fits the first one's."""
+    out = []
+    for task, settings in result.suite.tasks.items():
+        for generator in result.suite.generators:
+            cells: dict[Entry, CellOutcome] = {}
+            for cell in sorted(result.cells, key=lambda c: c.method.fit_seed, reverse=True):
+                if (cell.task, cell.generator) == (task, generator) and cell.result and "strips" in cell.result.facts:
+                    cells[cell.method.name, cell.method.variant] = cell
+            for target in settings.get("targets", ()):
+                out += _target(task, generator, target, cells, _levels(task, settings))
+    return out
+
+
+def _target(task: str, generator: str, target: str, cells: dict[Entry, CellOutcome], levels: Sequence[float]) -> list[Sheet]:
+    shown = {e: c.result for e, c in cells.items() if target in c.result.facts["strips"] and target in c.result.pictures}
+    if not shown:
+        return []
+    facts = {entry: one.facts["strips"][target] for entry, one in shown.items()}
+    ids = next(iter(facts.values()))["ids"]
+    sides = {entry: [sum(s < 0 for s in one["strengths"]), sum(s > 0 for s in one["strengths"])] for entry, one in facts.items()}
+    below, above = (max(side[i] for side in sides.values()) for i in (0, 1))
+    keep = chosen_columns(below, above)
+    # Entries that were not asked for this target keep their row, empty, so that sheets of one generator line up.
+    rows = []
+    for entry in order(cells):
+        pictures = _filled(shown[entry].pictures[target], *sides[entry], below, above)[:, keep] if entry in shown else None
+        rows.append((label(entry).replace(" (", "\n("), pictures))
+    captions = column_captions(below, above, levels)
+    out = []
+    for start in range(0, len(ids), IDS_A_SHEET):
+        part = slice(start, start + IDS_A_SHEET)
+        picked = [(name, None if pictures is None else pictures[part]) for name, pictures in rows]
+        pixels = sheet(picked, [f"id {one}" for one in range(start, start + len(ids[part]))], [captions[i] for i in keep])
+        listing = {
+            "task": task, "generator": generator, "target": target, "note": NOTE,
+            "path": f"pictures/{task}-{generator}-{target}-{start}.png",
+            "caption": f"{target.replace('_', ' ')}, ids {start} to {start + len(ids[part]) - 1}",
+        }  # fmt: skip
+        out.append(Sheet(listing, small_png(pixels)))
+    return out
+
+
+def _levels(task: str, settings: dict[str, Any]) -> Sequence[float]:
+    """The guide's effects, in sigma, that placed the strengths."""
+    if task != "editing":
+        return ()
+    from bench.tasks.editing.protocol import EditingSettings
+
+    return EditingSettings(**settings).grid_levels
+
+
+def chosen_columns(below: int, above: int) -> list[int]:
+    """Of columns -below .. 0 .. above: the unedited one and the two strongest each way, where most can be seen."""
+    steps = range(-below, above + 1)
+    return [i for i, step in enumerate(steps) if step == 0 or step <= -max(1, below - 1) or step >= max(1, above - 1)]
+
+
+def column_captions(below: int, above: int, levels: Sequence[float]) -> list[str]:
+    """'−1.4' .. '0' .. '+1.4' by the levels that placed the strengths, or their numbers where these are unknown."""
+    most = max(below, above)
+    names = [f"{level:.2g}" for level in levels] if len(levels) >= most else [str(i + 1) for i in range(most)]
+    return [f"−{names[i]}" for i in range(below)][::-1] + ["0"] + [f"+{names[i]}" for i in range(above)]
+
+
+def _filled(pictures: np.ndarray, below: int, above: int, most_below: int, most_above: int) -> np.ndarray:
+    """Pictures [ids, below + 1 + above, R, R, 3] in a frame with most_below and most_above columns; white where there are none."""
+    frame = np.full((len(pictures), most_below + 1 + most_above, *pictures.shape[2:]), 255, np.uint8)
+    frame[:, most_below - below : most_below + 1 + above] = pictures
+    return frame

@@ -1,0 +1,158 @@
+"""The ranking on replicates made by hand, where the truth is known."""
+
+import time
+
+import numpy as np
+import pytest
+
+from leaderboards.claims import compare
+from leaderboards.ranking import Reading, rank_entries
+from leaderboards.tables import leaderboard, mean_reading, wide_csv
+
+RNG = np.random.default_rng(0)
+
+
+def reading(value, spread=0.0, count=1000, up=False, noise=None):
+    noise = RNG.standard_normal(count) if noise is None else noise
+    return Reading(value, value + spread * noise, up)
+
+
+def questions(headlines=("leakage", "reach"), targets=("smile", "age")):
+    return [(t, s, h) for t in targets for s in "+-" for h in headlines]
+
+
+def table(value, spread=0.01):
+    """One entry: leakage = value, reach = 1 - value, so that a small value is good in both."""
+    return {q: reading(value if q[2] == "leakage" else 1 - value, spread, up=q[2] == "reach") for q in questions()}
+
+
+def test_a_clear_winner_is_first_and_best():
+    ranking = rank_entries({("a", ""): table(0.5), ("b", ""): table(0.1), ("c", ""): table(0.9)})
+    assert ranking.entries == (("a", ""), ("b", ""), ("c", ""))
+    assert ranking.mean.tolist() == [2, 1, 3] and ranking.printed.tolist() == [2, 1, 3]
+    assert ranking.best() == ("b", "")
+    assert ranking.low.tolist() == ranking.high.tolist() == [2, 1, 3]
+
+
+def test_exact_ties_share_their_rank_and_nobody_is_best():
+    same = table(0.3)
+    ranking = rank_entries({("a", ""): same, ("b", ""): same, ("c", ""): table(0.9)})
+    assert ranking.mean.tolist() == [1.5, 1.5, 3] and ranking.printed.tolist() == [1, 1, 3]
+    assert ranking.best() is None
+
+
+def test_noise_larger_than_the_difference_is_not_called_better():
+    shared = {("a", ""): table(0.30, 0.2), ("b", ""): table(0.31, 0.2)}
+    ranking = rank_entries(shared)
+    assert ranking.mean.tolist() == [1, 2] and ranking.printed.tolist() == [1, 1] and ranking.best() is None
+
+
+def test_paired_noise_cancels():
+    noise = {q: RNG.standard_normal(1000) for q in questions(("leakage",))}
+    make = lambda value: {q: reading(value, 0.2, noise=noise[q]) for q in noise}  # noqa: E731
+    assert rank_entries({("a", ""): make(0.30), ("b", ""): make(0.31)}).printed.tolist() == [1, 2]
+
+
+def test_unreached_ties_last_and_is_never_left_out():
+    lost = {q: Reading(-np.inf if up else np.inf, np.full(1000, -np.inf if up else np.inf), up) for q in questions() for up in [q[2] == "reach"]}
+    ranking = rank_entries({("bad", ""): table(0.99), ("lost", ""): lost, ("lost", "too"): lost})
+    assert ranking.mean.tolist() == [1, 2.5, 2.5] and ranking.printed.tolist() == [1, 2, 2]
+    assert ranking.asked.tolist() == [8, 8, 8]
+
+
+def test_an_unasked_question_leaves_an_entry_out_of_it_alone():
+    one_way = {q: r for q, r in table(0.1).items() if q[1] == "+"}
+    ranking = rank_entries({("one-way", ""): one_way, ("b", ""): table(0.5)})
+    assert ranking.asked.tolist() == [8, 4]
+    assert ranking.mean.tolist() == [1.5, 1.0]
+
+
+def test_interval_covers_the_average_rank_of_the_truth():
+    """Two equal entries: their true average rank is 1.5, and 95 % intervals over repeated data cover it at least nine times in ten."""
+    rng, covered, n, count = np.random.default_rng(1), 0, 40, 300
+    qs = questions(("leakage",))
+    for _ in range(60):
+        weights = rng.exponential(size=(count, n))
+        weights /= weights.sum(1, keepdims=True)
+        data = {e: {q: rng.standard_normal(n) for q in qs} for e in ("a", "b")}
+        ranking = rank_entries({(e, ""): {q: Reading(x.mean(), weights @ x, False) for q, x in d.items()} for e, d in data.items()})
+        covered += ranking.low[0] <= 1.5 <= ranking.high[0]
+    assert covered >= 54
+
+
+def test_equal_methods_are_seldom_called_different():
+    """Family-wise error under Holm: among five equal entries someone is called better in at most about one run of twenty."""
+    rng, wrong = np.random.default_rng(2), 0
+    for _ in range(60):
+        weights = rng.exponential(size=(999, 40))
+        weights /= weights.sum(1, keepdims=True)
+        make = lambda w=weights: {q: Reading((x := rng.standard_normal(40)).mean(), w @ x, False) for q in questions(("leakage",))}  # noqa: E731
+        wrong += rank_entries({(str(i), ""): make() for i in range(5)}).better.any()
+    assert wrong <= 6
+
+
+def test_too_few_replicates_are_said_to_be_too_few():
+    few = lambda value: {q: reading(value, 0.001, count=50) for q in questions(("leakage",))}  # noqa: E731
+    ranking = rank_entries({(str(i), ""): few(i) for i in range(5)})
+    assert ranking.replicates == 50 < ranking.needed == 399
+    assert not ranking.better.any()
+
+
+def test_bounds_take_part_but_are_no_rivals_for_best():
+    ranking = rank_entries({("oracle", ""): table(0.01), ("m", ""): table(0.2), ("n", ""): table(0.4), ("random", ""): table(0.9)})
+    assert ranking.printed.tolist() == [2, 3, 1, 4] and ranking.best() == ("m", "")
+
+
+def test_nan_is_refused_and_nothing_ranks_nothing():
+    assert rank_entries({}) is None
+    with pytest.raises(ValueError, match="worst"):
+        rank_entries({("a", ""): {("t", "+", "leakage"): Reading(0.1, np.full(10, np.nan), False)}})
+
+
+def test_ranking_is_fast():
+    qs = [(f"t{t}", s, h) for t in range(5) for s in "+-" for h in ("leakage", "identity", "realism_loss", "reach")]
+    entries = {(f"m{i}", ""): {q: reading(0.1 * i, 0.5) for q in qs} for i in range(13)}
+    start = time.perf_counter()
+    assert len(rank_entries(entries).entries) == 13
+    assert time.perf_counter() - start < 3
+
+
+def test_mean_over_reached_questions_and_its_interval():
+    made = {
+        ("a", "+", "leakage"): Reading(0.2, np.linspace(0.1, 0.3, 1001), False),
+        ("b", "+", "leakage"): Reading(0.4, np.linspace(0.3, 0.5, 1001), False),
+        ("c", "+", "leakage"): Reading(np.inf, np.full(1001, np.inf), False),
+    }
+    mean = mean_reading(made, "leakage")
+    assert (mean.value, mean.reached, mean.asked) == (pytest.approx(0.3), 2, 3)
+    assert (mean.low, mean.high) == (pytest.approx(0.205, abs=1e-3), pytest.approx(0.395, abs=1e-3))
+    assert mean_reading(made, "identity").value is None
+
+
+def test_wide_table():
+    made = {("a", ""): table(0.5), ("random", ""): table(0.9)}
+    board = leaderboard("g", made, {("a", ""): "w"}, ["leakage", "reach"])
+    lines = wide_csv([board], ["leakage", "reach"]).splitlines()
+    assert lines[0].startswith("generator,method,variant,space,bound,rank,mean_rank,rank_low,rank_high,unreached,asked,leakage,leakage_low")
+    assert lines[1].split(",")[:11] == ["g", "a", "", "w", "", "1", "1", "1", "1", "0", "4"]
+    assert lines[2].split(",")[:6] == ["g", "random", "", "", "lower bound", "2"]
+    assert float(lines[1].split(",")[11]) == pytest.approx(0.5)
+
+
+def test_claims_are_decided_by_the_paired_interval():
+    good, bad = table(0.2), table(0.6)
+    assert compare(good, bad, "leakage")["verdict"] == "holds"
+    assert compare(bad, good, "leakage")["verdict"] == "does not hold"
+    assert compare(good, good, "leakage")["verdict"] == "cannot tell"
+    won = compare(good, bad, "leakage")
+    assert won["share"] == 1 and won["difference"] == pytest.approx(-0.4) and won["low"] < -0.4 < won["high"]
+    # reach: higher is better, the difference is still left minus right
+    assert compare(good, bad, "reach")["difference"] == pytest.approx(0.4)
+    assert compare(good, bad, "identity") is None
+
+
+def test_an_unreached_side_loses_a_claim():
+    lost = {q: Reading(np.inf, np.full(1000, np.inf), False) for q in questions(("leakage",))}
+    won = compare(table(0.9), lost, "leakage")
+    assert won["verdict"] == "holds" and won["both"] == 0 and won["difference"] is None
+    assert compare(lost, lost, "leakage")["verdict"] == "cannot tell"

@@ -8,24 +8,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import pydantic
 from torch import Tensor
 
 from bench.bank import FitBank, fit_stream_seed
+from bench.catalogue import Catalogue, Place
 from bench.clock import Clock
 from bench.digest import CodeDigests
-from bench.domains.base import Domain, Network
 from bench.environment import arithmetic, peak_mb, use_device
 from bench.errors import LatentbenchError, UnsupportedError
-from bench.generators.base import Generator
 from bench.passes import Passes
 from bench.progress import Progress, Silent
 from bench.records import Status
-from bench.registry import Registry
+from bench.registry import PluginError, Registry
 from bench.store import Store, StoreError, key_hash
 from bench.streams import stream_seed
-from bench.suite import Suite, checked
-from bench.tasks.base import CellContext, CellResult, MethodCard, Task
+from bench.suite import Suite
+from bench.tasks.base import CellContext, CellResult, MethodCard
 
 # Modules whose code every network pass goes through.
 ENGINE = ("bench.passes", "bench.bank")
@@ -62,26 +60,7 @@ class Outcome:
     tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Place:
-    """A generator with its domain, on the device. networks: the guides and judges that are there, by name."""
-
-    generator: Generator
-    domain: Domain
-    networks: dict[str, Network]
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What a value measured here depends on."""
-        networks = {name: network.fingerprint for name, network in sorted(self.networks.items())}
-        return {"generator": self.generator.fingerprint, "domain": self.domain.info.name, "networks": networks}
-
-    @property
-    def modules(self) -> set[str]:
-        return {type(one).__module__ for one in (self.generator, self.domain, *self.networks.values())}
-
-
-class Workbench:
+class Workbench(Catalogue):
     """Works for one suite. Goes to other processes without what it has loaded; there it says nothing of its progress."""
 
     def __init__(
@@ -95,76 +74,13 @@ class Workbench:
         debug: bool = False,
         progress: Progress | None = None,
     ) -> None:
-        self.suite, self.registry, self.store, self.batch, self.debug = suite, registry, store, batch, debug
-        self.device_name, self.device = device, use_device(device)
+        super().__init__(suite, registry, use_device(device))
+        self.store, self.device_name, self.batch, self.debug = store, device, batch, debug
         self.progress = progress or Silent()
-        self.clock = Clock()
         self._code = CodeDigests()
-        self._loaded: dict[tuple[str, Any], Any] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _workbench, (self.suite, self.registry, self.store, self.device_name, self.batch, self.debug)
-
-    # What the suite names, each loaded once.
-
-    def _once(self, kind: str, name: Any, load: Callable[[], Any]) -> Any:
-        if (kind, name) not in self._loaded:
-            self._loaded[kind, name] = load()
-        return self._loaded[kind, name]
-
-    def task(self, name: str) -> Task:
-        return self._once("task", name, lambda: self.registry.load("tasks", name)())
-
-    def settings(self, name: str) -> pydantic.BaseModel:
-        """A task's settings. Raises InputError where the suite's do not fit."""
-        model, given = self.task(name).Settings, dict(self.suite.tasks[name])
-        if self.suite.metrics is not None and "metrics" in model.model_fields:
-            given.setdefault("metrics", self.suite.metrics)
-        where = f"suite {self.suite.name}, task {name}"
-        return self._once("settings", name, lambda: checked(model, given, where))
-
-    def method(self, index: int) -> Any:
-        """The method of that number in the suite. Raises InputError where its options do not fit."""
-        choice = self.suite.methods[index]
-        return self._once("method", index, lambda: self._make_method(choice.name, choice.options))
-
-    def _make_method(self, name: str, options: Mapping[str, Any]) -> Any:
-        kind = self.registry.load("methods", name)
-        given = {key: value for key, value in options.items() if key != "hold" or "hold" in kind.Options.model_fields}
-        checked(kind.Options, given, f"suite {self.suite.name}, method {name}")
-        return kind(**given)
-
-    def hold(self, index: int) -> tuple[str, ...]:
-        """The attributes that the suite asks this method to leave alone."""
-        held = self.suite.methods[index].options.get("hold", ())
-        return (held,) if isinstance(held, str) else tuple(held)
-
-    def variant(self, index: int) -> str:
-        """The method's options as records name them, with `hold` even where the method itself has no such option."""
-        method, held = self.method(index), self.hold(index)
-        own = "hold" in method.Options.model_fields
-        return ",".join(part for part in (method.variant, f"hold={'+'.join(held)}" if held and not own else "") if part)
-
-    def place(self, name: str) -> Place:
-        """The generator of that name with its domain. Raises InputError where weights are missing or damaged."""
-        return self._once("place", name, lambda: self._make_place(name))
-
-    def _make_place(self, name: str) -> Place:
-        with self.clock.measure("load"):
-            found = self.registry.load("generators", name)
-            generator = (found if isinstance(found, Generator) else found()).to(self.device)
-            domain = self._once("domain", generator.info.domain, lambda: self._make_domain(generator.info.domain))
-            networks = {}
-            for network in dict.fromkeys([*domain.info.guides.values(), *domain.info.judges.values()]):
-                try:
-                    networks[network] = domain.network(network).to(self.device)
-                except UnsupportedError:
-                    continue  # a network that was not fetched: the cells that ask for it are skipped, and say so
-            return Place(generator, domain, networks)
-
-    def _make_domain(self, name: str) -> Domain:
-        found = self.registry.load("domains", name)
-        return found if isinstance(found, Domain) else found()
 
     # Keys: everything that determines a value.
 
@@ -175,11 +91,14 @@ class Workbench:
     @property
     def targets(self) -> tuple[str, ...]:
         """The attributes that any task of the suite asks for."""
-        asked = (getattr(self.settings(name), "targets", ()) for name in self.suite.tasks if self._usable(name))
-        return tuple(dict.fromkeys(target for targets in asked for target in targets))
+        asked = [target for name in self.suite.tasks for target in self._targets_of(name)]
+        return tuple(dict.fromkeys(asked))
 
-    def _usable(self, task: str) -> bool:
-        return ("task", task) in self._loaded or not self.registry.entry("tasks", task).problem
+    def _targets_of(self, task: str) -> tuple[str, ...]:
+        try:
+            return tuple(getattr(self.settings(task), "targets", ()))
+        except PluginError:  # the task's own cells say so
+            return ()
 
     def fit_key(self, fit: Fit) -> dict[str, Any]:
         method, suite = self.method(fit.method), self.suite
@@ -229,8 +148,16 @@ class Workbench:
         place, suite = self.place(generator), self.suite
         guide = place.domain.guide("attributes") if "attributes" in place.domain.info.guides else None
         key = self._key(place, size=suite.bank, seed=fit_stream_seed(suite.seed, fit_seed))
-        share = lambda name, compute: self.store.get_or_compute("bank", {**key, "name": name}, compute)  # noqa: E731
-        return FitBank(place.generator, guide, passes, size=suite.bank, seed=suite.seed, fit_seed=fit_seed, share=share)
+
+        def share(name: str, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+            return self.store.get_or_compute("bank", {**key, "name": name}, compute)
+
+        def make() -> FitBank:
+            return FitBank(place.generator, guide, passes, size=suite.bank, seed=suite.seed, fit_seed=fit_seed, share=share)
+
+        bank = self.once("bank", (generator, fit_seed), make)
+        bank.passes = passes  # each fit and cell has a clock of its own
+        return bank
 
     def fit_context(self, fit: Fit, passes: Passes) -> Any:
         from methods.base import FitContext
@@ -311,11 +238,8 @@ class Workbench:
         key = self.task_key(cell.task, fit.generator)
 
         def share(name: str, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
-            found = self._loaded.get(("share", (cell.task, fit.generator, name)))
-            if found is None:
-                found = self.store.get_or_compute("share", {"task": key, "name": name}, compute)
-                self._loaded["share", (cell.task, fit.generator, name)] = found
-            return found
+            kept = lambda: self.store.get_or_compute("share", {"task": key, "name": name}, compute)  # noqa: E731
+            return self.once("share", (cell.task, fit.generator, name), kept)
 
         card = self.card(fit)
         result = self.task(cell.task).run(

@@ -6,22 +6,30 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bench.cell import Cell, Fit, Workbench
-from bench.errors import InputError, UnsupportedError
+from bench.errors import InputError, LatentbenchError, UnsupportedError
 from bench.records import Status
 from bench.registry import PluginError
+from bench.tasks.base import MethodCard
 
 Problem = tuple[Status, str]
 
 
 @dataclass
 class Plan:
-    """cells: all of the suite in the order of its records. problems: why some of them cannot run. fits: those that cells need."""
+    """What there is to do.
+
+    cells: all of the suite, in the order of its records. problems: why some of them cannot run. cards: what records say of each
+    fit. places: the fingerprint and domain of each generator, empty where it could not be loaded.
+    """
 
     cells: list[Cell] = field(default_factory=list)
     problems: dict[Cell, Problem] = field(default_factory=dict)
+    cards: dict[Fit, MethodCard] = field(default_factory=dict)
+    places: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def fits(self) -> list[Fit]:
+        """The fits that cells need, in order."""
         return list(dict.fromkeys(cell.fit for cell in self.cells if cell not in self.problems))
 
     def of(self, fit: Fit) -> list[Cell]:
@@ -33,55 +41,78 @@ def make_plan(bench: Workbench) -> Plan:
     """Check the suite against what there is, and lay out its work. Loads generators, guides and judges.
 
     Raises InputError for unknown names, wrong options and settings, and missing or damaged weights. What a method, generator or
-    plug-in does not support is a problem of its cells alone.
+    plug-in does not support, and a plug-in that is broken, is a problem of its own cells alone.
     """
     suite, registry = bench.suite, bench.registry
     registry.check("generators", suite.generators)
     registry.check("tasks", suite.tasks)
     registry.check("methods", (choice.name for choice in suite.methods))
-    methods = [_attempt(lambda index=index: bench.method(index)) for index in range(len(suite.methods))]
+    methods = [_attempt(bench.method, index) for index in range(len(suite.methods))]
     _refuse_duplicates(bench, methods)
-    tasks = {name: _attempt(lambda name=name: bench.task(name)) for name in suite.tasks}
-    places = {name: _attempt(lambda name=name: bench.place(name)) for name in suite.generators}
-    if suite.metrics is not None and not any("metrics" in bench.task(n).Settings.model_fields for n, p in tasks.items() if not p):
+    tasks = {name: _attempt(bench.settings, name) for name in suite.tasks}
+    places = {name: _attempt(bench.place, name) for name in suite.generators}
+    whole = [name for name, problem in tasks.items() if problem is None]
+    if suite.metrics is not None and not any("metrics" in type(bench.settings(name)).model_fields for name in whole):
         registry.check("metrics", suite.metrics)
-    for task, broken_task in tasks.items():
-        for generator, broken_place in places.items():
-            if not broken_task and not broken_place:
-                place = bench.place(generator)
-                bench.task(task).validate(bench.settings(task), place.domain.info, place.generator.info)
-    plan = Plan()
+    plan = Plan(places={name: ("", "") if places[name] else _place(bench, name) for name in suite.generators})
     for task in suite.tasks:
         for generator in suite.generators:
-            for index in range(len(suite.methods)):
-                problem = tasks[task] or places[generator] or methods[index] or _unsupported(bench, task, generator, index)
+            shared = tasks[task] or places[generator] or _attempt(_validate, bench, task, generator)
+            for index, broken in enumerate(methods):
+                problem = shared or broken or _attempt(_supported, bench, task, generator, index)
                 for fit_seed in range(suite.fit_seeds):
-                    cell = Cell(Fit(generator, index, fit_seed), task)
+                    fit = Fit(generator, index, fit_seed)
+                    cell = Cell(fit, task)
                     plan.cells.append(cell)
+                    plan.cards[fit] = _placeholder(bench, fit) if broken else bench.card(fit)
                     if problem:
                         plan.problems[cell] = problem
     return plan
 
 
-def _attempt(load: Callable[[], object]) -> Problem | None:
-    """What keeps something from being loaded, where that is its own affair and not bad input."""
+def _attempt(check: Callable[..., object], *args: object) -> Problem | None:
+    """What keeps a part of the suite from running, where that is its own affair. Raises InputError for bad input."""
     try:
-        load()
+        check(*args)
     except UnsupportedError as error:
         return "skipped", str(error)
     except PluginError as error:
         return "error", str(error)
+    except LatentbenchError:
+        raise
+    # A plug-in may fail in any way where it is first touched; its cells are lost, the others are not.
+    except Exception as error:
+        return "error", " ".join(f"{type(error).__name__}: {error}".split())
     return None
 
 
-def _unsupported(bench: Workbench, task: str, generator: str, index: int) -> Problem | None:
+def _place(bench: Workbench, name: str) -> tuple[str, str]:
+    place = bench.place(name)
+    return place.generator.fingerprint, place.domain.info.name
+
+
+def _validate(bench: Workbench, task: str, generator: str) -> None:
+    place = bench.place(generator)
+    bench.task(task).validate(bench.settings(task), place.domain.info, place.generator.info)
+
+
+def _supported(bench: Workbench, task: str, generator: str, index: int) -> None:
+    """Raises UnsupportedError where the method cannot run there, InputError where it holds an unknown attribute."""
     method, place, wanted = bench.method(index), bench.place(generator), bench.task(task).produces
     for name in bench.hold(index):
         place.domain.info.attribute(name)
     if wanted not in method.produces:
-        return "skipped", f"{method.name} gives no {wanted}"
+        raise UnsupportedError(f"{method.name} gives no {wanted}")
     reason = method.supports(place.generator.info, place.domain.info)
-    return ("skipped", reason) if reason else None
+    if reason:
+        raise UnsupportedError(reason)
+
+
+def _placeholder(bench: Workbench, fit: Fit) -> MethodCard:
+    """The card of a method that cannot be loaded: all that is known of it is what the suite says."""
+    choice = bench.suite.methods[fit.method]
+    variant = ",".join(f"{key}={value}" for key, value in choice.options.items())
+    return MethodCard(choice.name, 0, "", variant, "", fit.fit_seed)
 
 
 def _refuse_duplicates(bench: Workbench, problems: list[Problem | None]) -> None:

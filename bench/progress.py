@@ -97,8 +97,7 @@ class Lines(_Counting):
         self._print(f"{self.label}: {outcome}{', ' + self.rate if self.rate else ''}")
 
     def _print(self, text: str) -> None:
-        number = min(self.done + (text.startswith(f"{self.label}: ") and "left" in text), self.total)
-        print(f"[{number:>{len(str(self.total))}}/{self.total}] {text}", file=self.stream, flush=True)
+        print(f"[{self.done:>{len(str(self.total))}}/{self.total}] {text}", file=self.stream, flush=True)
 
 
 class Bars(_Counting):

@@ -110,10 +110,8 @@ def run_suite(
         progress.close()
     for outcome in outcomes.values():
         bench.clock.merge(outcome.clock)
-    cells = [_cell_outcome(cell, plan, bench, outcomes) for cell in plan.cells]
-    hashes = {
-        (cell.task, cell.generator): key_hash(bench.question(cell.task, cell.generator)) for cell in cells if cell.generator_sha
-    }
+    cells = [_cell_outcome(cell, plan, outcomes) for cell in plan.cells]
+    hashes = _hashes(bench, cells)
     with bench.clock.measure("summary"):
         records = _records(bench, cells, hashes)
     environment = {**describe(bench.device), "batch": batch}
@@ -170,32 +168,35 @@ def _ending(outcome: Outcome) -> str:
     return "found in the store" if outcome.cached else f"ok, {outcome.seconds:.1f} s"
 
 
-def _cell_outcome(cell: Cell, plan: Plan, bench: Workbench, outcomes: dict[Fit | Cell, Outcome]) -> CellOutcome:
+def _cell_outcome(cell: Cell, plan: Plan, outcomes: dict[Fit | Cell, Outcome]) -> CellOutcome:
     problem = plan.problems.get(cell)
-    outcome = Outcome(*problem) if problem else outcomes[cell]
-    fit = outcomes.get(cell.fit, Outcome())
-    try:
-        place = bench.place(cell.fit.generator)
-        where = (place.generator.fingerprint, place.domain.info.name)
-    except LatentbenchError:  # it is the cell's problem, and said there
-        where = ("", "")
+    outcome, fit = Outcome(*problem) if problem else outcomes[cell], outcomes.get(cell.fit, Outcome())
+    sha, domain = plan.places[cell.fit.generator]
     return CellOutcome(
-        cell.fit.generator, *where, cell.task, _card(cell.fit, bench), outcome.result, outcome.status, outcome.reason, outcome.seconds,
-        fit.seconds, outcome.tables, max(outcome.peak_mb, fit.peak_mb), outcome.cached,
-    )  # fmt: skip
+        generator=cell.fit.generator,
+        generator_sha=sha,
+        domain=domain,
+        task=cell.task,
+        method=plan.cards[cell.fit],
+        result=outcome.result,
+        status=outcome.status,
+        reason=outcome.reason,
+        seconds=outcome.seconds,
+        fit_seconds=fit.seconds,
+        tables=outcome.tables,
+        peak_mb=max(outcome.peak_mb, fit.peak_mb),
+        cached=outcome.cached,
+    )
 
 
-def _card(fit: Fit, bench: Workbench) -> MethodCard:
-    try:
-        return bench.card(fit)
-    except LatentbenchError:  # a plug-in that does not load: all that is known of it is what the suite says
-        choice = bench.suite.methods[fit.method]
-        variant = ",".join(f"{key}={value}" for key, value in choice.options.items())
-        return MethodCard(choice.name, 0, "", variant, "", fit.fit_seed)
+def _hashes(bench: Workbench, cells: list[CellOutcome]) -> dict[tuple[str, str], str]:
+    """The protocol hash of every (task, generator) that anything was measured under."""
+    asked = dict.fromkeys((cell.task, cell.generator) for cell in cells if cell.result is not None)
+    return {pair: key_hash(bench.question(*pair)) for pair in asked}
 
 
 def _records(bench: Workbench, cells: list[CellOutcome], hashes: dict[tuple[str, str], str]) -> list[Record]:
-    """The records of all cells, in the order of the plan: per (task, generator, method, variant), then as the task orders them."""
+    """The records of all cells: per (task, generator, method, variant) in the order of the plan, then as the task orders them."""
     groups: dict[tuple[str, str, str, str], list[CellOutcome]] = {}
     for cell in cells:
         groups.setdefault((cell.task, cell.generator, cell.method.name, cell.method.variant), []).append(cell)

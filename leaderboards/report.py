@@ -14,7 +14,7 @@ from leaderboards.claims import Decision
 from leaderboards.folder import Results
 from leaderboards.ranking import BOUNDS, Entry
 from leaderboards.tables import Board
-from leaderboards.vocabulary import ARROWS, CHANGE, EFFECT, entry, label, number, order, title, with_interval
+from leaderboards.vocabulary import ARROWS, CHANGE, EFFECT, HEADLINES, entry, label, number, order, title, with_interval
 
 CURVES = ("leakage", "identity")
 
@@ -61,13 +61,12 @@ def render(
 
 
 def headline_records(results: Results, task: str, generator: str) -> list[Record]:
-    return [r for r in results.records if r.headline and (r.task, r.generator) == (task, generator)]
+    """Headline numbers of one (target, sign); means over all of them are left to the ranking."""
+    return [r for r in results.records if r.headline and r.target and (r.task, r.generator) == (task, generator)]
 
 
 def headline_names(results: Results, task: str) -> list[str]:
     """The headlines of a task, in the order of the vocabulary, others after."""
-    from leaderboards.vocabulary import HEADLINES
-
     found = {r.metric for r in results.records if r.headline and r.task == task}
     return [h for h in HEADLINES if h in found] + sorted(found - set(HEADLINES))
 
@@ -104,7 +103,8 @@ def _board(results: Results, task: str, generator: str, board: Board | None, plo
         "strips": pictures, "strip_note": next((one["note"] for one in pictures if one.get("note")), ""),
         "targets": _targets(results, board, metrics, records),
         "target_notes": f"Read at {effect} sigma, reach anywhere up to the edge. n is the number of test codes; n failed are those among "
-        "them that a judge could not read, which count as the worst value.",
+        "them that a judge could not read, which count as the worst value. An infinite end of an interval: more than 2.5 % of the "
+        "replicates do not reach the effect.",
         "assignment": _assignment(results, task, generator),
     }  # fmt: skip
 
@@ -246,7 +246,7 @@ def _missing(results: Results) -> str:
 def _unreached(results: Results) -> str:
     found: dict[tuple[str, str, Entry, str], set[str]] = defaultdict(set)
     for r in results.records:
-        if r.status == "unreached":
+        if r.status == "unreached" and r.target and r.metric in (EFFECT, *HEADLINES):
             found[r.task, r.generator, entry(r), r.point].add(f"{r.target} {'−' if r.sign == '-' else r.sign}".strip())
     if not found:
         return "Every entry reached every effect."

@@ -72,7 +72,8 @@ def kid_difference_failed(
 
     (1 - f) d + f max(worst, d) with d over the readable codes and f the failed share of the replicate's weight. worst is the
     kernel distance from the reference of its own most outlying picture repeated over and over, which depends on the protocol
-    alone, not on the method. Failing never lowers the loss. With fewer than two readable codes every replicate is +inf.
+    alone, not on the method. The loss is never below that of the readable codes. With fewer than two readable codes every
+    replicate is +inf.
     """
     failed = ~(np.isfinite(edited).all(1) & np.isfinite(unedited).all(1))
     weights = np.asarray(weights, np.float64)

@@ -143,6 +143,12 @@ def test_ganspace_as_it_is_by_default(benchmark, context):
 
 
 def test_random_against_plain_draws(benchmark, context):
-    plain = lambda: np.random.default_rng(0).standard_normal((24, WIDTH))  # noqa: E731
+    codes = context.bank.codes("w").values.numpy()
+
+    def plain() -> np.ndarray:
+        directions = np.random.default_rng(0).standard_normal((24, WIDTH))
+        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+        return (codes @ directions.T).std(0)
+
     fitted, _ = compare(benchmark, lambda: RandomDirections().fit(context), plain)
     assert len(fitted.editor.targets) == 24

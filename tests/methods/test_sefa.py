@@ -38,7 +38,8 @@ def test_directions_and_eigenvalues_are_the_official_ones(golden, choice):
     official = torch.from_numpy(data[f"sefa/{choice}/eigenvalues_sorted"]).double()
     kept = official > 1e-4  # a narrow layer's zero eigenvalues span a space without a basis of its own
     assert kept.sum() == (8 if choice == "7" else 24)
-    torch.testing.assert_close(eigenvalues[kept], official[kept], rtol=4e-6, atol=0)
+    torch.testing.assert_close(eigenvalues[kept], official[kept], rtol=2e-6, atol=0)  # the official ones are float32
+    assert ((eigenvalues - official).abs() / official[0]).max() < 2e-7
     assert (eigenvalues[~kept].abs() < 1e-6).all()
     cosine = (directions * torch.from_numpy(data[f"sefa/{choice}/boundaries_sorted"])).sum(1)[kept]
     assert (cosine > 0.9999999).all(), cosine

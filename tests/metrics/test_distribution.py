@@ -125,7 +125,7 @@ def test_bootstrap_spread_of_kid_difference_is_its_sampling_spread():
     assert 0.6 < replicates.std() / np.std(draws) < 1.6
 
 
-def test_failed_pictures_never_lower_the_loss():
+def test_failed_pictures_never_bring_the_loss_below_that_of_the_readable_ones():
     unedited, reference, weights = features()
     for shift in (0.0, 0.2, 1.0, 30.0):
         edited = unedited + shift
@@ -135,7 +135,7 @@ def test_failed_pictures_never_lower_the_loss():
         failed[:4] = np.nan
         after, count = d.kid_difference_failed(failed, unedited, reference, weights)
         read = d.kid_difference(edited[4:], unedited[4:], reference, weights[:, 4:])
-        assert (none, count) == (0, 4) and np.all(after >= read)
+        assert (none, count) == (0, 4) and np.all(after >= read - 1e-9 * np.abs(read))
         assert shift == 30 or np.all(after > read)
     failed[:] = np.nan
     assert np.all(d.kid_difference_failed(failed, unedited, reference, weights)[0] == np.inf)

@@ -62,4 +62,3 @@ class ActivationRange:
             return self._away(after, channels).amax((1, 2, 3))
         mask = F.interpolate(unit.mask.cpu().float(), maps.shape[2:], mode="bilinear", align_corners=False).clamp(0, 1)
         return (self._away(torch.lerp(maps, after, mask), channels) * (mask > 0)).amax((1, 2, 3))
-

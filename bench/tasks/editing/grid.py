@@ -1,4 +1,4 @@
-"""Strengths at which an edit is measured: where the guide's mean effect reaches given levels, plus the edge of the plausible range."""
+"""Strengths at which an edit is measured: where the guide's mean effect reaches given levels, and the plausible range's edge."""
 
 from __future__ import annotations
 

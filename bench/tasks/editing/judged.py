@@ -27,7 +27,7 @@ def judges_of(domain: Domain) -> dict[str, Network]:
 
 
 def readers_of(domain: Domain) -> dict[str, Network]:
-    """Judges by reading, and the attribute guide under GUIDE. Raises UnsupportedError where attributes have no judge or no guide."""
+    """Judges by reading, and the guide of attributes under GUIDE. Raises UnsupportedError where attributes lack either."""
     judges, guide = judges_of(domain), domain.guide("attributes")
     missing = [name for name in domain.info.names if name not in judges["attributes"].names or name not in guide.names]
     if missing:

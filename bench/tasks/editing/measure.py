@@ -1,7 +1,8 @@
-"""One target of one cell: its plausible edges, its grids, its test codes edited and read, as arrays that hold every later reading."""
+"""One target of one cell: plausible edges, grids, and its test codes edited and read, as arrays behind every later reading."""
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ from bench.tasks.editing.plausible import Plausible, find_edge
 from bench.tasks.editing.pool import Pool, test_rows
 from bench.tasks.editing.protocol import SIGNS, STRIP_IDS, is_binary, key_of
 from methods.base import Edit
-from metrics.editing import identity_cosine
+from metrics.effects import identity_cosine
 from metrics.perceptual import squared_distance
 from metrics.rescoring import signed_change
 
@@ -66,7 +67,7 @@ class TargetMeasure:
         cell, column, direction = self.cell, self.names.index(target), SIGNS[sign] * move.turn
         if direction < 0 and not cell.fitted.editor.signed:
             return f"the method edits one way only, and that does not {'raise' if sign == '+' else 'lower'} {target}"
-        if np.isinf(self.pool.sigma[column]):
+        if math.isinf(float(self.pool.sigma[column])):
             return f"the judge sees no {target} change over {len(self.pool.codes)} samples"
         binary = is_binary(cell.domain.info.attributes[column])
         rows = test_rows(self.pool, column, binary, SIGNS[sign], cell.settings.test_codes)

@@ -72,7 +72,8 @@ def assigned(cell: CellContext, plausible: Plausible, calibrate: Codes, guide_si
     scores = torch.stack([one[GUIDE] for one in readings]).double().numpy()
     scores = scores[:, np.isfinite(scores).all((0, 2))]
     if not components or not scores.shape[1]:
-        return Moves({}, {"components": len(editor.targets), "reason": "no component makes a plausible step that the guide can read"})
+        reason = "no component makes a plausible step that the guide can read"
+        return Moves({}, {"components": len(editor.targets), "reason": reason})
     after = scores[1:].reshape(len(components), len(ways), *scores.shape[1:])
     effects = effect_matrix(scores[0], after if editor.signed else after[:, 0], guide_sigma)
     found = assign(effects, names, cell.settings.targets)

@@ -108,7 +108,7 @@ class Edge:
 
 
 def find_edge(plausible: Plausible, path: Path, direction: int) -> Edge:
-    """The edge of a path in one direction (+1 or -1): the first strength, doubling from 1 (or halving), where `holds` fails, bisected.
+    """The edge of a path in one direction (+1 or -1): strengths double (or halve) from 1 until `holds` fails, then bisect.
 
     Strength 0 where even the smallest step is implausible. The search stops at 2^DOUBLINGS with found = False.
     """

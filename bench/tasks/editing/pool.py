@@ -1,4 +1,4 @@
-"""What every cell of one generator shares: the unedited test pool as judges see it, the spread of every attribute, the reference."""
+"""What every cell of one generator shares: the unedited test pool as judges see it, sigma of every attribute, the reference."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def spread(values: Tensor, binary: bool) -> tuple[float, str]:
 
 
 def load_pool(cell: CellContext) -> Pool:
-    """The pool of a cell's generator, computed once for all cells of this protocol. Raises UnsupportedError where a network is missing."""
+    """The pool of a cell's generator, computed once for all cells. Raises UnsupportedError where a network is missing."""
     readers = readers_of(cell.domain)
     count = max(POOL * cell.settings.test_codes, STRIP_IDS)
     codes = cell.generator.sample(stream_ids("test", count), seed=cell.seed)
@@ -92,7 +92,8 @@ def _reference(cell: CellContext) -> Tensor | None:
     ids = stream_ids("reference", cell.settings.reference_codes)
 
     def compute() -> dict[str, Tensor]:
-        return cell.passes.read({"features": judges["features"]}, cell.generator.sample(ids, seed=cell.seed))
+        found = cell.passes.read({"features": judges["features"]}, cell.generator.sample(ids, seed=cell.seed))["features"]
+        return {"features": found[found.isfinite().all(1)]}
 
     return cell.share("editing-reference", compute)["features"]
 

@@ -11,8 +11,8 @@ from bench.tasks.base import Task
 
 # The constants below that define the question: all of them enter the protocol hash.
 RULES = (
-    "POOL", "ASSIGN_CODES", "ASSIGN_SHARE", "PLAUSIBLE_SAMPLES", "PLAUSIBLE_QUANTILE", "PLAUSIBLE_SHARE", "DOUBLINGS", "BISECTIONS",
-    "GRID_LEVELS", "GUIDE_SHARES", "REACH_CAP",
+    "POOL", "ASSIGN_CODES", "ASSIGN_SHARE", "PLAUSIBLE_SAMPLES", "PLAUSIBLE_QUANTILE", "PLAUSIBLE_SHARE", "DOUBLINGS",
+    "BISECTIONS", "GRID_LEVELS", "GUIDE_SHARES", "REACH_CAP",
 )  # fmt: skip
 
 # Rises whenever a number of this task could change.

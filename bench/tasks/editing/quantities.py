@@ -19,8 +19,8 @@ from metrics.editing import (
     PerceptualDistance,
     ReScoring,
     TargetEffect,
-    leakage,
 )
+from metrics.effects import leakage, target_effect
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ CONFIDENCE = Quantity("assignment_confidence", "attributes", "share", None)
 SECONDS = Quantity("seconds_per_edit", "", "s", False)
 
 QUANTITIES = (
-    EFFECT, LEAKAGE, IDENTITY, REALISM, REACH, PERCEPTUAL, GUIDE_GAP, RESCORING, CHANGE, DEPENDENCY, MONOTONICITY, CONFIDENCE, SECONDS,
+    EFFECT, LEAKAGE, IDENTITY, REALISM, REACH, PERCEPTUAL, GUIDE_GAP, RESCORING, CHANGE, DEPENDENCY, MONOTONICITY, CONFIDENCE,
+    SECONDS,
 )  # fmt: skip
 # Those with a curve over strengths, in the order of records.
 CURVES = (EFFECT, LEAKAGE, IDENTITY, REALISM, PERCEPTUAL, GUIDE_GAP, RESCORING)
@@ -100,7 +101,7 @@ def samples_of(result: CellResult, target: str, sign: str) -> Samples | None:
         return None
     column, way = names.index(target), SIGNS[sign]
     change = part["change"].astype(np.float64)
-    effect = way * change[:, :, column]
+    effect = target_effect(change.reshape(-1, len(names)), column, way).reshape(change.shape[:2])
     curves = {EFFECT.name: effect}
     if len(names) > 1:
         curves[LEAKAGE.name] = leakage(change.reshape(-1, len(names)), column).reshape(effect.shape)

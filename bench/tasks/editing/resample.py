@@ -10,7 +10,7 @@ import numpy as np
 from bench.tasks.editing.protocol import REACH_CAP
 from bench.tasks.editing.quantities import CHANGE, CURVES, EFFECT, REALISM, Quantity, Samples
 from metrics.distribution import kid_difference_failed
-from metrics.editing import attribute_dependency, monotonicity, off_target, with_worst
+from metrics.effects import attribute_dependency, monotonicity, off_target, with_worst
 from metrics.reading import crossing, isotonic, mean_curve, reach, read_at
 from metrics.statistics import bootstrap_weights, fit_weights, over_fits, worst_value
 
@@ -24,13 +24,14 @@ def readable_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 class Resampled:
-    """One question of one fit. Row 0 of everything is the point (equal weights), rows 1 to B are the replicates: R = B + 1 rows."""
+    """One question of one fit. Row 0 of everything is the point (equal weights), rows 1 to B the replicates: R = B + 1."""
 
     def __init__(self, samples: Samples, replicates: int, seed: int) -> None:
         self.samples = samples
         drawn = bootstrap_weights(samples.ids, replicates, seed)
         self.weights = np.concatenate([np.ones((1, len(samples.ids))), drawn])
-        self.available = tuple(one for one in CURVES if one.name in samples.curves or (one == REALISM and samples.features is not None))
+        curves = {*samples.curves, *((REALISM.name,) if samples.features is not None else ())}
+        self.available = tuple(one for one in CURVES if one.name in curves)
         self._curves: dict[str, np.ndarray] = {}
 
     @property
@@ -45,7 +46,9 @@ class Resampled:
 
     def _mean(self, one: Quantity) -> np.ndarray:
         values = self.samples.curves[one.name]
-        return readable_mean(values, self.weights) if np.isnan(one.worst) else mean_curve(with_worst(values, one.worst), self.weights)
+        if np.isnan(one.worst):
+            return readable_mean(values, self.weights)
+        return mean_curve(with_worst(values, one.worst), self.weights)
 
     def _realism(self) -> np.ndarray:
         features, reference = self.samples.features, self.samples.reference
@@ -70,7 +73,7 @@ class Resampled:
         return crossing(self.samples.strengths, self.rising, level)
 
     def read(self, one: Quantity, level: float) -> np.ndarray:
-        """A quantity at the level, [R]; where it is not reached the worst there is, or NaN for one that has no better and worse."""
+        """A quantity at the level, [R]; unreached, the worst there is, or NaN for one without better and worse."""
         return self._at(self.curve(one), level, unreached_value(one))
 
     def _at(self, curves: np.ndarray, level: float, worst: float) -> np.ndarray:
@@ -90,7 +93,7 @@ class Resampled:
         return self._at(readable_mean(np.abs(self.samples.change[:, :, attribute]), self.weights), level, float("inf"))
 
     def dependency(self, level: float) -> tuple[np.ndarray, int]:
-        """Attribute dependency at each sample's own change by `level` [R], NaN where none gets there, and how many samples do not."""
+        """Attribute dependency at each sample's own change by `level` [R], NaN where none gets there, and how many do not."""
         s = self.samples
         others = np.stack([off_target(s.change[:, i], s.target) for i in range(1, len(s.strengths))], 1)
         values = attribute_dependency(s.effect[:, 1:], others, level)[0]

@@ -87,7 +87,7 @@ class Rows:
             yield self._record(one, **place, status="skipped", reason=asked.reason)
 
     def _grid(self, asked: Asked) -> Iterator[Record]:
-        """Every curve at every strength. Over several fits strength j is their j-th strengths' mean: each fit has its own unit."""
+        """Every curve at every strength. Over several fits strength j is the mean of their j-th: each fit has its own unit."""
         fits = asked.measured
         if not fits or len(fits) < len(asked.fits):
             return

@@ -2,7 +2,7 @@
 
 How leaderboards use it::
 
-    table = headline_replicates(settings, cells, seed)      # cells: [(MethodCard, CellResult)] of one (generator, method, variant)
+    table = headline_replicates(settings, cells, seed)  # cells: [(MethodCard, CellResult)] of one (generator, method, variant)
     one = table["smile", "+", "leakage"]                    # keys: (target, sign, headline); headline is the records' `metric`
     one.value, one.replicates, one.higher_is_better         # float, float64 [B], bool
 

@@ -45,7 +45,7 @@ class EditingTask(Task):
                 raise unknown("metric of the editing task", metric, metric_names())
 
     def protocol(self, settings: pydantic.BaseModel, domain: Domain, seed: int) -> dict[str, Any]:
-        """Sizes, rules, seed, networks and versions; the targets too, because components are assigned among them. Not which metrics show."""
+        """Sizes, rules, seed, networks, versions; the targets too: components are assigned among them. Not which metrics show."""
         asked = settings.model_dump(mode="json", exclude={"metrics"})
         rules = {name: getattr(protocol, name) for name in protocol.RULES}
         judges = {reading: [net.name, net.fingerprint] for reading, net in judges_of(domain).items()}
@@ -63,7 +63,7 @@ class EditingTask(Task):
         }
 
     def run(self, cell: CellContext) -> CellResult:
-        """Measure one cell. Raises UnsupportedError where the domain lacks a judge or a guide for attributes, or there is no editor."""
+        """Measure one cell. Raises UnsupportedError where there is no editor, or no judge or guide of attributes."""
         editor = cell.fitted.editor
         if editor is None:
             raise UnsupportedError(f"{cell.method.name} has no editor")
@@ -86,7 +86,9 @@ class EditingTask(Task):
         guided = cell.share("editing-calibrate", read_calibrate)[GUIDE]
         moves = moves_of(cell, plausible, calibrate, pool.guide_sigma.numpy())
         result.facts["assignment"] = moves.facts
-        why_not = moves.facts.get("reason", "no component is left for it") if offers_components(editor) else "the method has no such target"
+        why_not = "the method has no such target"
+        if offers_components(editor):
+            why_not = moves.facts.get("reason", "no component is left for it")
         cell.progress(2, steps)
         measure = TargetMeasure(cell, pool, plausible, calibrate, guided)
         for done, target in enumerate(targets, start=3):

@@ -1,0 +1,42 @@
+"""`latentbench train`: make the weights that ship with the package anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+TRAINERS = {
+    "heads-stylegan2": "bench.training.stylegan2:train_stylegan2",
+    "heads-networks": "bench.training.heads_networks:train_heads_networks",
+}
+
+
+def train(
+    name: Annotated[str, typer.Argument(help=" or ".join(TRAINERS))],
+    minutes: Annotated[float, typer.Option(help="How long. A training that was stopped goes on where it was.")] = 30.0,
+    out: Annotated[Path | None, typer.Option(help="Where state, logs and weights go (default: ./training/NAME).")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda, where the trainer can use it.")] = "cpu",
+) -> None:
+    """Train an embedded generator, or the guides and judges of heads."""
+    import inspect
+    from importlib import import_module
+
+    from bench.errors import InputError, unknown
+    from bench.library import prepare_out
+
+    if name not in TRAINERS:
+        raise unknown("training", name, TRAINERS)
+    if not minutes > 0:
+        raise InputError(f"a training takes more than 0 minutes, not {minutes:g}")
+    folder = prepare_out(out or Path("training") / name)
+    module, _, attribute = TRAINERS[name].partition(":")
+    trainer = getattr(import_module(module), attribute)
+    more: dict[str, Any] = {}
+    if "device" in inspect.signature(trainer).parameters:
+        more["device"] = device
+    elif device != "cpu":
+        raise InputError(f"{name} trains on the cpu, not on {device}")
+    trainer(folder, minutes=minutes, **more)
+    typer.echo(f"trained: {folder}")

@@ -57,7 +57,8 @@ def prepare_out(out: str | Path) -> Path:
         with tempfile.TemporaryFile(dir=out) as probe:
             probe.write(b"\0")
     except OSError as error:
-        raise InputError(f"nothing can be written to {out} ({error.strerror or error}): choose another folder with --out") from error
+        why = error.strerror or error
+        raise InputError(f"nothing can be written to {out} ({why}): choose another folder with --out") from error
     return out
 
 

@@ -66,7 +66,7 @@ class Suite(pydantic.BaseModel):
 
     @pydantic.model_validator(mode="after")
     def _no_duplicates(self) -> Suite:
-        methods = [repr((method.name, sorted(method.options.items()))) for method in self.methods]
+        methods = [f"{one.name} {one.options}" if one.options else one.name for one in self.methods]
         for kind, names in (("generators", self.generators), ("methods", methods), ("metrics", self.metrics or ())):
             twice = sorted({name for name in names if list(names).count(name) > 1})
             if twice:

@@ -55,14 +55,14 @@ def sheet(rows: Sequence[tuple[str, np.ndarray | None]], blocks: Sequence[str], 
 
 
 def small_png(pixels: np.ndarray, limit: int = LIMIT) -> bytes:
-    """The sheet as a PNG of at most `limit` bytes: fewer colours first, then fewer pixels, down to a quarter of the width."""
-    image = Image.fromarray(pixels)
-    for scale in (1.0, 0.85, 0.7, 0.6, 0.5, 0.4, 0.25):
-        part = image if scale == 1 else image.resize((int(image.width * scale), int(image.height * scale)), Image.Resampling.LANCZOS)
-        for colours in (256, 128, 64):
-            out = io.BytesIO()
-            palette = part.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-            palette.save(out, "PNG", optimize=True)
-            if out.tell() <= limit:
-                return out.getvalue()
-    return out.getvalue()
+    """The sheet as a PNG with a palette, of at most `limit` bytes: with fewer pixels where it would be larger."""
+    image, scale = Image.fromarray(pixels), 1.0
+    while True:
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        part = image if scale == 1 else image.resize(size, Image.Resampling.LANCZOS)
+        out = io.BytesIO()
+        part.quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+        if out.tell() <= limit or size == (1, 1):
+            return out.getvalue()
+        # Bytes grow about with the area; a step of at least a tenth ends the search soon.
+        scale *= min(0.9, 0.98 * (limit / out.tell()) ** 0.5)

@@ -26,6 +26,16 @@ def unit(directions: Tensor) -> Tensor:
     return directions / length.view(-1, *[1] * (directions.dim() - 1))
 
 
+def component_count(budget: int, dimension: int) -> int:
+    """How many components a method without names offers: the budget, but not more than the space has dimensions.
+
+    The unsupervised methods and `random` all ask here, so that none has more chances than another.
+    """
+    if budget < 1:
+        raise InputError(f"a budget of {budget} components leaves nothing to offer")
+    return min(budget, dimension)
+
+
 def largest_positive(directions: Tensor) -> Tensor:
     """Directions [K, D] with signs such that each one's entry of largest magnitude is positive (eigenvectors have no sign)."""
     peak = directions.gather(1, directions.abs().argmax(1, keepdim=True))

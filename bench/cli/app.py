@@ -22,7 +22,6 @@ UNEXPECTED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 app = typer.Typer(
     name="latentbench",
     help="Measures methods that make generative image models interpretable: which one changes what was asked, and nothing else.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -46,7 +45,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Say which version.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Say the version.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks. May stand anywhere on the line.")] = False,
 ) -> None:
     """Options of every verb."""
@@ -54,7 +53,7 @@ def options(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and give back its exit code: 0 all well, 1 some cell failed, 2 bad input, 130 interrupted."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     debug = "--debug" in given
     context: dict[str, Any] = {"debug": debug}
     warnings.showwarning = _show_warning

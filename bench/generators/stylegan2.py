@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Mapping as Dict, Sequence
+from collections.abc import Callable, Sequence
+from collections.abc import Mapping as Dict
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,8 @@ class StyleGAN2(Generator):
 
     def convert(self, codes: Codes, space: Space | str) -> Codes:
         """z -> w -> w+ -> s, and w <-> p, w+ <-> p+ by the leaky ReLU of slope 5."""
+        if space not in list(Space):
+            raise SpaceError(f"unknown space '{space}': {self.info.name} has {', '.join(self.info.spaces)}")
         goal, start = Space(space), codes.space
         if start not in self.info.spaces or goal not in self.info.spaces:
             known = ", ".join(self.info.spaces)
@@ -149,9 +152,8 @@ class StyleGAN2(Generator):
 
     def _styles(self, codes: Codes) -> tuple[Tensor, ...]:
         """One style per layer for codes of any space."""
-        if codes.space == Space.W_PLUS:  # every other space but s passes through w+; check its shape as for the others
-            values = self.convert(codes, Space.W_PLUS).values
-            return tuple(self.synthesis.styles(values))
+        if codes.space != Space.S:
+            return tuple(self.synthesis.styles(self.convert(codes, Space.W_PLUS).values))
         values = self.convert(codes, Space.S).values
         return tuple(values[:, slice(*layer.styles)] for layer in self.info.layers)
 
@@ -259,7 +261,7 @@ def noise_inputs(mode: str, codes: Codes) -> Noise:
 
 
 def resize_mask(mask: Tensor, x: Tensor) -> Tensor:
-    """A mask [N or 1, 1, h, w] at the size and precision of the feature map x: averaged when it shrinks, bilinear when it grows."""
+    """A mask [N or 1, 1, h, w] at the size and precision of the map x: averaged to shrink, bilinear to grow."""
     mask = mask.to(x)
     if mask.shape[2:] == x.shape[2:]:
         return mask

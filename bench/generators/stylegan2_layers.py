@@ -143,7 +143,7 @@ def no_noise(name: str, layer: StyledConv) -> None:
 class Synthesis(nn.Module):
     """Style codes to pictures, `skip` architecture: every resolution adds its colours to the enlarged sum of those below.
 
-    channels: resolution -> channels for 4, 8, ... up to the picture. compute_dtype: precision of feature maps; None, the weights'.
+    channels: resolution -> channels for 4, 8, ... up to the picture. compute_dtype: precision of maps; None, the weights'.
     """
 
     def __init__(self, channels: dict[int, int], *, w_dim: int, clamp: float | None = None) -> None:

@@ -35,16 +35,16 @@ class Pictures(Protocol):
     def prepare(self, refreshed: int) -> int:
         """Bring the pictures to that point; gives back how many had to be made."""
 
-    def batch(self, index: Tensor) -> Tensor:
+    def batch(self, index: Tensor, device: torch.device | str = "cpu") -> Tensor:
         """Pictures float32 [n, 3, R, R] in [-1, 1]."""
 
 
 class HeadPictures:
     """One process's share of the rendered pictures, in memory-mapped files of its own in `folder`.
 
-    A training run sees each picture many times; replacing them one by one at the pace of training costs a few per cent of the time and
-    lets the discriminator memorise less. Which picture a slot holds is a function of how many were replaced, so that a resumed run
-    renders exactly what is missing: all of them where the folder was lost, a few where it was not.
+    A training run sees each picture many times; replacing them one by one at the pace of training costs a few per cent of the
+    time and lets the discriminator memorise less. Which picture a slot holds is a function of how many were replaced, so that a
+    resumed run renders exactly what is missing: all of them where the folder was lost, a few where it was not.
     """
 
     def __init__(self, folder: Path, *, total: int, rank: int, processes: int, seed: int, size: int) -> None:
@@ -76,8 +76,8 @@ class HeadPictures:
             self.held[part] = wanted[part] + 1
         return len(slots)
 
-    def batch(self, index: Tensor) -> Tensor:
-        return _to_float(self.images[index.numpy()])
+    def batch(self, index: Tensor, device: torch.device | str = "cpu") -> Tensor:
+        return _to_float(self.images[index.numpy()], device)
 
 
 class FilePictures:
@@ -98,12 +98,12 @@ class FilePictures:
     def prepare(self, refreshed: int) -> int:
         return 0
 
-    def batch(self, index: Tensor) -> Tensor:
-        return _to_float(self.images[index.numpy()])
+    def batch(self, index: Tensor, device: torch.device | str = "cpu") -> Tensor:
+        return _to_float(self.images[index.numpy()], device)
 
 
-def _to_float(images: np.ndarray) -> Tensor:
-    return torch.from_numpy(images).float().div_(127.5).sub_(1)
+def _to_float(images: np.ndarray, device: torch.device | str) -> Tensor:
+    return torch.from_numpy(images).to(device).float().div_(127.5).sub_(1)
 
 
 def _memory_map(path: Path, dtype: type, shape: tuple[int, ...]) -> np.ndarray:

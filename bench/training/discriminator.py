@@ -17,7 +17,9 @@ GROUP = 4
 class Conv(nn.Module):
     """An equalised convolution; `down` low-passes with [1, 3, 3, 1] and takes every second pixel (1x1: the mean of 2x2)."""
 
-    def __init__(self, inputs: int, outputs: int, size: int, *, down: bool = False, bias: bool = True, gain: float = GAIN) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, size: int, *, down: bool = False, bias: bool = True, gain: float = GAIN
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs, size, size))
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
@@ -31,7 +33,7 @@ class Conv(nn.Module):
         if not self.down:
             return F.conv2d(x, kernel, bias, padding=self.size // 2)
         if self.size == 1:
-            # The shortcut gets the box filter: a depthwise convolution with a stride would nearly double the whole network's time.
+            # The shortcut gets the box filter: a depthwise convolution with a stride would nearly double the network's time.
             return F.conv2d(F.avg_pool2d(x, 2), kernel, bias)
         channels = x.shape[1]
         x = F.conv2d(x, self.fir.to(x.dtype).expand(channels, 1, -1, -1), padding=2, groups=channels)

@@ -41,7 +41,7 @@ class Flat:
     @torch.no_grad()
     def load(self, tensors: dict[str, Tensor]) -> None:
         """Set the parameters from tensors by name; names that are no parameters are passed over."""
-        for name, p, span in self.spans():
+        for name, _, span in self.spans():
             self.vector[span].copy_(tensors[name].reshape(-1))
 
     def zero_grad(self) -> None:

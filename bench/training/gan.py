@@ -59,7 +59,7 @@ def r1_penalty(discriminate: Callable[[Tensor], Tensor], real: Tensor, *, weight
 
 
 def mixed_rows(first: Tensor, second: Tensor, rows: int, cut: Tensor) -> Tensor:
-    """w+ [n, rows, D]: `first` below each sample's cut and `second` from it on (style mixing, Karras et al. 2019, section 3.1)."""
+    """w+ [n, rows, D]: `first` below each sample's cut, `second` from it on (style mixing, Karras et al. 2019, section 3.1)."""
     below = torch.arange(rows, device=first.device)[None, :, None] < cut[:, None, None]
     return torch.where(below, first[:, None], second[:, None])
 

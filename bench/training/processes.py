@@ -1,7 +1,7 @@
 """Training on several CPU processes: settings of the process, and what the trainer needs of the others.
 
-Two processes of one thread each share a machine with other programs far better than one process of two threads, whose threads wait for
-each other in busy loops.
+Two processes of one thread each share a machine with other programs far better than one process of two threads, whose threads
+wait for each other in busy loops.
 """
 
 from __future__ import annotations

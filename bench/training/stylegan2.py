@@ -12,7 +12,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,8 @@ def train_stylegan2(
 ) -> Path:
     """Train for so many minutes of wall-clock time, rendering included; gives back the file of averaged weights.
 
-    resume: go on from DIR/state.pt where it exists. warm_start: files of a generator and a discriminator to begin from where it does not.
-    pictures: a .npy file to learn instead of rendered heads. max_steps: stop at this step of the whole training.
+    resume: go on from DIR/state.pt where it exists. warm_start: files of a generator and a discriminator to begin from where it
+    does not. pictures: a .npy file to learn instead of rendered heads. max_steps: stop at this step of the whole training.
     Raises InputError for settings, states or files that do not fit, and where training diverged.
     """
     config = config if isinstance(config, Config) else config_from(config)
@@ -76,31 +76,26 @@ def train_stylegan2(
     return out / "ema.safetensors"
 
 
+@dataclass
 class Run:
-    """One call of `train_stylegan2`, as every process sees it."""
+    """One call of `train_stylegan2`, as every process sees it. deadline: of time.monotonic."""
 
-    def __init__(
-        self,
-        out: Path,
-        deadline: float,
-        config: Config,
-        resume: bool,
-        device: str,
-        processes: int,
-        warm_start: tuple[Path, Path] | None,
-        pictures: Path | None,
-        max_steps: int | None,
-    ) -> None:
-        self.out, self.deadline, self.config, self.resume = out, deadline, config, resume
-        self.device, self.processes, self.warm_start = device, processes, warm_start
-        self.pictures, self.max_steps = pictures, max_steps
-        self.stopped = False
+    out: Path
+    deadline: float
+    config: Config
+    resume: bool
+    device: str
+    processes: int
+    warm_start: tuple[Path, Path] | None
+    pictures: Path | None
+    max_steps: int | None
+    stopped: bool = False
 
     def state(self) -> dict[str, Any] | None:
         return read_state(self.out / "state.pt", self.config.as_dict()) if self.resume else None
 
     def work(self, rank: int, rendezvous: Path) -> None:
-        """Train in this process until time is up. Process 0 decides, writes and speaks; it leaves the caller's settings as they were."""
+        """Train in this process until time is up. Process 0 decides, writes and speaks; it restores the caller's settings."""
         threads = torch.get_num_threads()
         handlers = {}
         if rank == 0:
@@ -177,7 +172,8 @@ class Run:
 
     def _save(self, trainer: Trainer) -> None:
         if not trainer.healthy():
-            raise InputError(f"training diverged by step {trainer.steps}: weights are not finite; the last good state is kept in {self.out}")
+            text = "weights are not finite; the last good state is kept"
+            raise InputError(f"training diverged by step {trainer.steps}: {text} in {self.out}")
         write_state(trainer.state(), self.out / "state.pt")
 
     def _snapshot(self, trainer: Trainer, tag: str) -> None:
@@ -185,7 +181,8 @@ class Run:
         frozen = trainer.averaged()
         codes = frozen.sample(torch.arange(64), seed=0)
         with torch.no_grad():
-            write_grid(torch.cat([frozen.synthesize(codes[i : i + 16]) for i in range(0, 64, 16)]), self.out / f"samples-{tag}.png")
+            images = torch.cat([frozen.synthesize(codes[i : i + 16]) for i in range(0, 64, 16)])
+        write_grid(images, self.out / f"samples-{tag}.png")
         save_half(frozen.state_dict(), self.out / f"ema-{tag}.safetensors", {"kimg": tag})
         save_half(trainer.discriminator.state_dict(), self.out / "discriminator.safetensors", {"kimg": tag})
         prune(self.out, "ema-*.safetensors")
@@ -214,8 +211,9 @@ class Log:
             return
         real, fake, loss_g, loss_d, r1 = (self.sums / self.steps).tolist()
         now, images = time.monotonic(), self.steps * self.trainer.config.batch
+        minutes, speed = (now - self.begin) / 60, (now - self.since) / images * 1000
         self.say(
-            f"kimg {self.trainer.images / 1000:.1f}  min {(now - self.begin) / 60:.1f}  ms/img {(now - self.since) / images * 1000:.2f}  "
+            f"kimg {self.trainer.images / 1000:.1f}  min {minutes:.1f}  ms/img {speed:.2f}  "
             f"real {real:.2f}  fake {fake:.2f}  loss_g {loss_g:.2f}  loss_d {loss_d:.2f}  r1 {r1:.3f}"
         )
         self.reset()
@@ -238,7 +236,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--batch", type=int, default=None, help="pictures a step; 64 is good on a GPU")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fresh", action="store_true", help="begin anew even where the folder holds a state")
-    parser.add_argument("--warm-start", type=Path, nargs=2, metavar=("G", "D"), help="weights to begin from where there is no state")
+    parser.add_argument("--warm-start", type=Path, nargs=2, metavar=("G", "D"), help="weights to begin from without a state")
     parser.add_argument("--pictures", type=Path, help="a .npy file, uint8 [N, 3, 64, 64], to learn instead of heads")
     args = parser.parse_args(arguments)
     settings = {"seed": args.seed, "batch": args.batch or (32 if args.device == "cpu" else 64)}

@@ -10,7 +10,7 @@ from bench.codes import Space
 from bench.errors import InputError
 from bench.streams import stream_rng
 from methods.base import FitContext, Fitted, Method
-from methods.editors import DirectionEditor, restore_directions, unit
+from methods.editors import DirectionEditor, component_count, restore_directions, unit
 
 
 def random_directions(count: int, dimension: int, seed: int) -> Tensor:
@@ -39,15 +39,14 @@ class RandomDirections(Method):
         return Space.Z if space == Space.W and Space.W not in info.spaces else space
 
     def fit(self, context: FitContext) -> Fitted:
-        if context.budget < 1:
-            raise InputError(f"a budget of {context.budget} components leaves nothing to offer")
         space = self._space(context.generator.info)
         values = context.bank.codes(space).values.double().cpu()
         if len(values) < 2:
             raise InputError(f"{len(values)} codes are too few to measure their spread: enlarge the bank")
-        directions = random_directions(context.budget, values.shape[1], context.seed)
+        count = component_count(context.budget, values.shape[1])
+        directions = random_directions(count, values.shape[1], context.seed)
         scale = (values @ directions.T).std(0)
-        names = tuple(map(str, range(context.budget)))
+        names = tuple(map(str, range(count)))
         return Fitted(editor=DirectionEditor(context.generator, directions.float(), names, space, scale=scale.float()))
 
     def restore(self, context: FitContext, state: dict[str, Tensor]) -> Fitted:

@@ -17,7 +17,7 @@ from bench.errors import InputError
 from bench.generators.base import Generator
 from bench.streams import stream_seed
 from methods.base import FitContext, Fitted, Method
-from methods.editors import PLUS, DirectionEditor, largest_positive, restore_directions
+from methods.editors import PLUS, DirectionEditor, component_count, largest_positive, restore_directions
 
 # Samples behind the standard deviation of the codes along a component; samples of the regression from activations to codes.
 STDEV_SAMPLES = 5000
@@ -114,13 +114,16 @@ class GANSpace(Method):
             rows = parse_range(options.layers, generator.info.spaces[space][0])
         codes = CodeStreams(generator, options.space, context.seed)
         if options.layer is None:
-            pca = incremental_pca(lambda a, b: codes.draw("pca", a, b), options.num_samples, codes.rank(options.components))
+            pca = incremental_pca(
+                lambda a, b: codes.draw("pca", a, b), options.num_samples, min(options.components, codes.dimension)
+            )
             found = pca.components_
         else:
             pca, found = activation_directions(codes, options.layer, options.num_samples, options.components)
-        if not 1 <= context.budget <= len(found):
-            raise InputError(f"a PCA of {len(found)} components cannot offer {context.budget}: raise the option components")
-        directions = largest_positive(torch.from_numpy(found[: context.budget]))
+        count = component_count(context.budget, codes.dimension)
+        if len(found) < count:
+            raise InputError(f"a PCA of {len(found)} components cannot offer {count}: raise the option components")
+        directions = largest_positive(torch.from_numpy(found[:count]))
         scale = torch.ones(len(directions), dtype=directions.dtype)
         if options.space != Space.Z:
             scale = torch.from_numpy(spread(codes.draw("stdev", 0, STDEV_SAMPLES), directions.numpy()))
@@ -140,9 +143,9 @@ class CodeStreams:
     def __init__(self, generator: Generator, space: Space, seed: int) -> None:
         self.generator, self.space, self.seed = generator, space, seed
 
-    def rank(self, components: int) -> int:
-        """The components that a PCA of the codes can have, at most the number asked for."""
-        return min(components, self.generator.info.spaces[self.space][0])
+    @property
+    def dimension(self) -> int:
+        return self.generator.info.spaces[self.space][0]
 
     def codes(self, stream: str, start: int, stop: int) -> Codes:
         """Rows start to stop - 1 of a stream, in this space."""

@@ -13,7 +13,7 @@ from bench.cards import DomainInfo, GeneratorInfo
 from bench.codes import Space
 from bench.errors import InputError
 from methods.base import FitContext, Fitted, Method
-from methods.editors import PLUS, DirectionEditor, largest_positive, restore_directions
+from methods.editors import PLUS, DirectionEditor, component_count, largest_positive, restore_directions
 
 
 def factorize(weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -105,12 +105,10 @@ class SeFa(Method):
         else:
             weights = context.generator.code_weights(space)
         directions, eigenvalues = factorize(weights)
-        if not 1 <= context.budget <= len(directions):
-            raise InputError(f"{space} of {info.name} has {len(directions)} components, not {context.budget}")
-        directions = directions[: context.budget].float()
-        names = tuple(map(str, range(context.budget)))
+        directions = directions[: component_count(context.budget, len(directions))].float()
+        names = tuple(map(str, range(len(directions))))
         editor = DirectionEditor(context.generator, directions, names, space if rows is None else plus, rows=rows)
-        facts = zip(names, eigenvalues[: context.budget].tolist(), strict=True)
+        facts = zip(names, eigenvalues[: len(names)].tolist(), strict=True)
         table = [{"component": name, "eigenvalue": value} for name, value in facts]
         return Fitted(editor=editor, tables={"eigenvalues": table})
 

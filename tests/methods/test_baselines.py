@@ -15,12 +15,21 @@ from methods.baselines.random_directions import RandomDirections, random_directi
 
 
 def test_random_directions_are_unit_reproducible_and_differ_by_seed(context):
-    fits = [RandomDirections().fit(context(budget=24, seed=s)).editor for s in (0, 0, 1)]
+    fits = [RandomDirections().fit(context(budget=12, seed=s)).editor for s in (0, 0, 1)]
     assert torch.equal(fits[0].directions, fits[1].directions)
     assert (fits[0].directions * fits[2].directions).sum(1).abs().max() < 0.99
-    torch.testing.assert_close(fits[0].directions.norm(dim=1), torch.ones(24))
-    assert fits[0].targets == tuple(map(str, range(24))) and fits[0].space == "w"
+    torch.testing.assert_close(fits[0].directions.norm(dim=1), torch.ones(12))
+    assert fits[0].targets == tuple(map(str, range(12))) and fits[0].space == "w"
     assert torch.equal(random_directions(3, 12, 5), random_directions(24, 12, 5)[:3])
+
+
+def test_all_methods_without_names_offer_the_same_number(context):
+    from methods.unsupervised.ganspace import GANSpace
+    from methods.unsupervised.sefa import SeFa
+
+    for budget, offered in ((5, 5), (100, 12)):
+        for method in (RandomDirections(), SeFa(), GANSpace(num_samples=2000)):
+            assert method.fit(context(budget=budget)).editor.targets == tuple(map(str, range(offered)))
 
 
 def test_random_directions_have_no_favourite_axis():

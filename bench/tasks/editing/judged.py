@@ -57,24 +57,24 @@ def read_edits(
 ) -> tuple[list[dict[str, Tensor]], list[Tensor]]:
     """Readings of every edit [N, ...], in order, and the pictures [keep, 3, R, R] of each edit's first `keep` codes.
 
-    Edits without interventions go through the networks together, which fills the passes' chunks; a value does not depend on that.
+    Edits in one space without interventions go through the networks together, which fills the passes' chunks; a value does not
+    depend on that.
     """
-    plain = [i for i, edit in enumerate(edits) if not edit.intervene]
+    together: dict[object, list[int]] = {}
+    for i, edit in enumerate(edits):
+        together.setdefault(i if edit.intervene else edit.codes.space, []).append(i)
     readings: list[dict[str, Tensor]] = [{} for _ in edits]
     pictures: list[Tensor] = [torch.empty(0) for _ in edits]
-    if plain:
-        sizes = [len(edits[i].codes) for i in plain]
-        joined = Edit(Codes.cat([edits[i].codes for i in plain]))
+    for members in together.values():
+        sizes = [len(edits[i].codes) for i in members]
+        joined = Edit(Codes.cat([edits[i].codes for i in members]), edits[members[0]].intervene)
         kept = torch.cat([torch.arange(size) < keep for size in sizes])
         found, shown = _read(passes, domain, readers, joined, kept)
         for name, values in found.items():
-            for i, part in zip(plain, values.split(sizes), strict=True):
+            for i, part in zip(members, values.split(sizes), strict=True):
                 readings[i][name] = part
-        for i, part in zip(plain, shown.split([min(size, keep) for size in sizes]), strict=True):
+        for i, part in zip(members, shown.split([min(size, keep) for size in sizes]), strict=True):
             pictures[i] = part
-    for i, edit in enumerate(edits):
-        if edit.intervene:
-            readings[i], pictures[i] = _read(passes, domain, readers, edit, torch.arange(len(edit.codes)) < keep)
     return readings, pictures
 
 

@@ -1,4 +1,4 @@
-"""The shipped guides and judges of heads: they read what their cards say, each picture by itself, and damage ends in one clear error."""
+"""The shipped guides and judges of heads: they read what their cards say, row by row, and damage ends in one clear error."""
 
 import hashlib
 import json
@@ -15,6 +15,15 @@ from bench.errors import InputError
 from bench.generators.weights import load_card
 from bench.training.heads_cards import figures, sweep
 from bench.training.heads_pool import Pool, person_factors, render_bytes
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Small work on a busy machine: threads that wait for one another cost more than they give."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,15 @@ from bench.generators.heads_oracle import HeadsOracle, heads_oracle, smooth_fact
 from bench.interventions import Unit
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Small work on a busy machine: threads that wait for one another cost more than they give."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
 def oracle() -> HeadsOracle:
     return heads_oracle()
@@ -21,7 +30,7 @@ def oracle() -> HeadsOracle:
 
 @pytest.fixture(scope="module")
 def z(oracle) -> Codes:
-    return oracle.sample(torch.arange(6000), seed=5)
+    return oracle.sample(torch.arange(4000), seed=5)
 
 
 def test_z_to_w_and_back(oracle, z):
@@ -84,8 +93,8 @@ def test_true_directions_are_linear_in_w_and_bend_in_z(oracle, z):
 def test_z_is_partly_linear(oracle, z):
     """A straight boundary in z explains a good part of each factor, not all: methods in z are worse than in w, not hopeless."""
     x, design = oracle.normals(z), torch.cat([z.values, torch.ones(len(z), 1)], 1)
-    fit = torch.linalg.lstsq(design[:4000], x[:4000]).solution
-    r2 = 1 - (design[4000:] @ fit - x[4000:]).square().mean(0) / x[4000:].var(0)
+    fit = torch.linalg.lstsq(design[:3000], x[:3000]).solution
+    r2 = 1 - (design[3000:] @ fit - x[3000:]).square().mean(0) / x[3000:].var(0)
     assert r2.min() > 0.5 and r2.max() < 0.95
 
 

@@ -138,7 +138,10 @@ def test_every_space_gives_the_same_picture(generator, z, space):
     assert_near(generator.synthesize(generator.convert(z, space)), generator.synthesize(z))
 
 
-@pytest.mark.parametrize(("start", "goal"), [("s", "w"), ("s", "w+"), ("w+", "w"), ("w", "z"), ("p+", "p"), ("w+", "p"), ("p", "z")])
+NO_WAY = [("s", "w"), ("s", "w+"), ("w+", "w"), ("w", "z"), ("p+", "p"), ("w+", "p"), ("p", "z")]
+
+
+@pytest.mark.parametrize(("start", "goal"), NO_WAY)
 def test_there_is_no_way_back(generator, z, start, goal):
     with pytest.raises(SpaceError, match="no way"):
         generator.convert(generator.convert(z, start), goal)
@@ -147,6 +150,8 @@ def test_there_is_no_way_back(generator, z, start, goal):
 def test_codes_of_foreign_spaces_and_shapes_are_refused(generator, z):
     with pytest.raises(SpaceError, match="its spaces are"):
         generator.convert(z, "z+")
+    with pytest.raises(SpaceError, match="unknown space 'x'"):
+        generator.convert(z, "x")
     with pytest.raises(SpaceError, match=r"\[8, 32\]"):
         generator.synthesize(Codes("w+", torch.zeros(1, 7, 32), torch.arange(1)))
     with pytest.raises(SpaceError, match=r"\[32\]"):
@@ -248,9 +253,8 @@ def test_a_masked_change_stays_near_the_mask(generator, z):
 def test_the_mask_is_resized_to_the_layer(generator, z):
     small, large = torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 32, 32)
     small[..., 2:4, 2:4], large[..., 8:16, 8:16] = 1, 1
-    images = [
-        generator.synthesize(z, intervene=(Unit(LAYER, torch.tensor([0]), torch.tensor([3.0]), "add", mask),)) for mask in (small, large)
-    ]
+    units = [Unit(LAYER, torch.tensor([0]), torch.tensor([3.0]), "add", mask) for mask in (small, large)]
+    images = [generator.synthesize(z, intervene=(unit,)) for unit in units]
     torch.testing.assert_close(*images)
 
 

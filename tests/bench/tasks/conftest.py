@@ -120,8 +120,9 @@ class World:
     store: dict = field(default_factory=dict)
 
     def but(self, **changes) -> "World":
-        """Another world, with a store of its own."""
-        return replace(self, store={}, **changes)
+        """Another world, with a store of its own; what no network judged is kept."""
+        kept = {} if "generator" in changes else {k: v for k, v in self.store.items() if k.startswith("editing-plausible")}
+        return replace(self, store=kept, **changes)
 
     def directions(self, rows, names=None, **fields) -> DirectionEditor:
         """rows: {target: {dimension: weight}}, not brought to length 1."""
@@ -141,7 +142,13 @@ class World:
         passes = Passes(self.generator, batch=self.batch)
         domain = Blocks(self.judge, self.guide)
         bank = FitBank(
-            self.generator, self.guide, passes, size=64, seed=self.seed, fit_seed=method.fit_seed, share=lambda name, compute: compute()
+            self.generator,
+            self.guide,
+            passes,
+            size=64,
+            seed=self.seed,
+            fit_seed=method.fit_seed,
+            share=lambda name, compute: compute(),
         )
         return CellContext(self.generator, domain, method, Fitted(editor=editor), bank, self.settings, self.seed, passes, share)
 

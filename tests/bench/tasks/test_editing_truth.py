@@ -27,9 +27,8 @@ def test_the_true_direction_leaks_nothing_and_reaches(pure, blocks):
 
 
 def test_crosstalk_is_read_exactly(world, blocks):
-    (card, result), *_ = world.run(world.directions({"warmth": {0: 1.0, 1: 0.3, 2: -0.2}}))[0]
-    records = world.run(world.directions({"warmth": {0: 1.0, 1: 0.3, 2: -0.2}}))[1]
-    sigma = result.arrays["sigma"]
+    cells, records = world.run(world.directions({"warmth": {0: 1.0, 1: 0.3, 2: -0.2}}))
+    sigma = cells[0][1].arrays["sigma"]
     for point, level in (("effect_0.5", 0.5), ("effect_1", 1.0)):
         for sign, way in (("+", 1), ("-", -1)):
             step = level * sigma[0]
@@ -57,7 +56,11 @@ def test_a_weak_method_is_unreached_and_loses(world, blocks):
         assert all(r.ci_low is None for r in mine)
     edge = result.facts["questions"]["warmth/+"]["edge"]
     reach = blocks.find(records, **place, point="summary", metric="reach")
-    assert reach.status == "ok" and reach.value == pytest.approx(0.1 * edge / result.arrays["sigma"][0], rel=1e-4) and reach.value < 0.5
+    assert (
+        reach.status == "ok"
+        and reach.value == pytest.approx(0.1 * edge / result.arrays["sigma"][0], rel=1e-4)
+        and reach.value < 0.5
+    )
     table = headline_replicates(world.settings, cells, world.seed)
     assert table["warmth", "+", "leakage"].value == math.inf and table["warmth", "+", "identity"].value == -math.inf
     assert (table["warmth", "+", "leakage"].replicates == math.inf).all()
@@ -99,12 +102,14 @@ def test_holding_an_attribute_reaches_the_editor(world, blocks):
     rows = {"warmth": {0: 1.0, 1: 0.3}, "height": {1: 1.0}}
     editor = world.directions(rows, targets=("warmth",))
     free = blocks.find(world.run(editor)[1], target="warmth", sign="+", point="effect_0.5", metric="leakage").value
-    held = blocks.find(world.run(editor, hold=("height",))[1], target="warmth", sign="+", point="effect_0.5", metric="leakage").value
+    held = blocks.find(
+        world.run(editor, hold=("height",))[1], target="warmth", sign="+", point="effect_0.5", metric="leakage"
+    ).value
     assert free > 0.02 and abs(held) < 1e-4
 
 
 def test_realism_falls_when_edits_leave_the_samples(world, blocks):
-    """A nuisance direction beside the target takes pictures where no sample is: realism is lost, though nothing else is measured."""
+    """A nuisance beside the target takes pictures where no sample is: realism is lost, though no attribute shows it."""
     pure = world.run(world.directions({"warmth": {0: 1.0}}))[1]
     away = world.run(world.directions({"warmth": {0: 1.0, 7: 1.5, 8: 1.5}}))[1]
     place = dict(target="warmth", sign="+", point="effect_0.5", metric="realism_loss")
@@ -130,5 +135,10 @@ def test_components_are_assigned_with_their_sign(world, blocks):
 def test_a_target_the_editor_does_not_have_is_skipped(world, blocks):
     _, records = world.run(world.directions({"warmth": {0: 1.0}}))
     mine = [r for r in records if r.target == "hat"]
-    assert {r.status for r in mine} == {"skipped"} and {r.metric for r in mine} == {"leakage", "identity", "realism_loss", "reach"}
+    assert {r.status for r in mine} == {"skipped"} and {r.metric for r in mine} == {
+        "leakage",
+        "identity",
+        "realism_loss",
+        "reach",
+    }
     assert all("no such target" in r.reason and r.value is None for r in mine)

@@ -1,0 +1,191 @@
+"""Runs: records do not depend on how they were made, failures stay where they are, and nothing finished is done twice."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from bench.records import VOLATILE
+from bench.runner import breakdown, run_suite
+from bench.store import Store, StoreError, StoreWarning
+
+ROOT = Path(__file__).parents[2]
+
+
+def plain(result):
+    return [{k: v for k, v in asdict(record).items() if k not in VOLATILE} for record in result.records]
+
+
+def counts(tmp_path) -> list[str]:
+    file = tmp_path / "count"
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def run(toys, store=None, **more):
+    changes = more.pop("changes", {})
+    return run_suite(toys.toy_suite(**changes), registry=toys.toy_registry(), store=store, **more)
+
+
+def test_records_are_complete_and_true(toys):
+    result = run(toys)
+    assert [(r.method, r.variant, r.target) for r in result.records] == [
+        ("axis", "", "up"), ("axis", "", "down"), ("axis", "index=1", "up"), ("axis", "index=1", "down"),
+    ]  # fmt: skip
+    first, second, third, fourth = result.records
+    # The judge reads twice the brightness: moving w_0 by the spread of the guide's scores moves "up" by half of that, "down" not.
+    bank_spread = float(first.value) * 2
+    assert (
+        0.15 < bank_spread < 0.35
+        and second.value == 0
+        and third.value == 0
+        and fourth.value == pytest.approx(first.value, rel=0.05)
+    )
+    assert (first.suite, first.task, first.generator, first.domain, first.approach) == (
+        "toys",
+        "shift",
+        "toy",
+        "toy",
+        "supervised",
+    )
+    assert (first.space, first.fit_seed, first.n, first.status, first.device) == ("w", "0", 20, "ok", "cpu")
+    assert (
+        len(first.protocol_hash) == len(first.generator_sha) == 64
+        and first.seconds > 0
+        and first.peak_mb > 10
+        and first.code_version
+    )
+    assert result.exit_code == 0 and result.protocol_hashes == {("shift", "toy"): first.protocol_hash}
+    cell = result.cells[0]
+    assert cell.tables == {"rows": [{"length": 1.0}]} and cell.result.pictures["first"].shape == (2, 8, 8, 3)
+    assert cell.result.facts["names"] == ["up", "down"]
+    assert sum(share for *_, share in breakdown(result)) == pytest.approx(1.0, abs=0.01)
+    assert {"synthesis", "judges", "guides", "fit", "load"} <= set(result.seconds)
+    assert {"torch", "threads", "cores", "command", "code_version"} <= set(result.environment)
+
+
+def test_two_empty_stores_and_two_batches_give_the_same(toys, tmp_path):
+    runs = [
+        run(toys, Store(tmp_path / name), batch=batch, changes={"fit_seeds": 2})
+        for name, batch in (("a", 8), ("b", 64), ("a", 64))
+    ]
+    assert plain(runs[0]) == plain(runs[1]) == plain(runs[2])
+    assert runs[0].records[0].fit_seed == "0+1" and runs[0].records[0].n == 40
+    assert [cell.cached for cell in runs[2].cells] == [True] * 4 and not any(cell.cached for cell in runs[1].cells)
+    assert counts(tmp_path).count("fit ") == 4 == counts(tmp_path).count("cell ")
+
+
+def test_other_processes_give_the_same(toys, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(Path(__file__).parent)]))
+    here = run(toys, Store(tmp_path / "here"))
+    threads = here.environment["threads"]
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn"), initializer=set_threads, initargs=(threads,)) as pool:
+        there = run(toys, Store(tmp_path / "there"), executor=pool)
+    assert plain(here) == plain(there) and there.seconds["synthesis"] > 0
+
+
+def set_threads(count):
+    import torch
+
+    torch.set_num_threads(count)
+
+
+def test_failures_are_records_and_the_others_go_on(toys, tmp_path):
+    methods = ["failing", "picky", {"axis": {"index": 3}}, "axis", {"axis": {"space": "p"}}]
+    result = run(toys, changes={"methods": methods})
+    said = {(r.method, r.variant): (r.status, r.reason) for r in result.records}
+    assert said == {
+        ("failing", ""): ("error", "RuntimeError: it does not converge"),
+        ("picky", ""): ("skipped", "this generator is too small"),
+        ("axis", "index=3"): ("error", "ValueError: axis 3 is nothing"),
+        ("axis", ""): ("ok", ""),
+        ("axis", "space=p"): ("skipped", "toy has no space p"),
+    }
+    assert result.exit_code == 1 and len(result.records) == 6
+    again = run(toys, changes={"methods": methods})
+    assert plain(again) == plain(result)
+    # What failed is tried again, what went well is not.
+    assert counts(tmp_path).count("cell index=3") == 2 and counts(tmp_path).count("cell ") == 1
+
+
+def test_a_summary_that_fails_is_a_record(toys, monkeypatch):
+    monkeypatch.setattr(toys.ToyTask, "summarise", lambda *_: 1 / 0)
+    result = run(toys, changes={"methods": ["axis"]})
+    assert [(r.status, r.reason) for r in result.records] == [("error", "no summary: ZeroDivisionError: division by zero")]
+    assert result.exit_code == 1
+
+
+@pytest.mark.parametrize("kind", ["fit", "cell", "bank", "share"])
+def test_a_damaged_entry_is_made_again(toys, tmp_path, kind):
+    store = Store(tmp_path / "store")
+    before = run(toys, store)
+    for entry in (store.root / kind).rglob("*.safetensors"):
+        entry.write_bytes(entry.read_bytes()[:-7])
+    if kind in ("bank", "share"):  # what stands on them is gone too, or they would not be asked for
+        for other in ("fit", "cell"):
+            for entry in (store.root / other).rglob("*.safetensors"):
+                entry.unlink()
+    with pytest.warns(StoreWarning, match="computed again"):
+        after = run(toys, store)
+    assert plain(before) == plain(after)
+
+
+def test_a_store_that_cannot_be_written_ends_the_run(toys, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be written"):
+        run(toys, Store(tmp_path / "file"))
+
+
+SCRIPT = """
+import sys
+import torch
+torch.set_num_threads(1)
+import toybench, bench
+from bench.library import compose
+from bench.records import COLUMNS, VOLATILE
+from bench.runner import run_suite
+import pandas as pd
+from dataclasses import asdict
+methods = [{"axis": {"index": i, "space": s}} for s in ("w", "z") for i in range(3)]
+result = run_suite(toybench.toy_suite(methods=methods), registry=toybench.toy_registry())
+frame = pd.DataFrame([asdict(r) for r in result.records]).drop(columns=sorted(VOLATILE))
+frame.to_csv(sys.argv[1], index=False)
+"""
+
+
+def test_a_killed_run_goes_on_where_it_was(toys, tmp_path):
+    path = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
+    environment = {**os.environ, "PYTHONPATH": path, "TOY_SLEEP": "0.4"}
+
+    def start(cache: str, csv: str, sleep: str = "0.4") -> subprocess.Popen:
+        own = {
+            **environment,
+            "LATENTBENCH_CACHE": str(tmp_path / cache),
+            "TOY_COUNT": str(tmp_path / f"{cache}.count"),
+            "TOY_SLEEP": sleep,
+        }
+        return subprocess.Popen([sys.executable, "-c", SCRIPT, str(tmp_path / csv)], env=own, stderr=subprocess.PIPE)
+
+    def cells(cache: str) -> list[str]:
+        file = tmp_path / f"{cache}.count"
+        return [line for line in file.read_text().splitlines() if line.startswith("cell")] if file.exists() else []
+
+    killed, deadline = start("killed", "never.csv"), time.monotonic() + 120
+    while len(cells("killed")) < 3 and killed.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    killed.send_signal(signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL and not (tmp_path / "never.csv").exists()
+    finished = cells("killed")[:-1]
+    assert len(finished) >= 2
+    for cache, csv in (("killed", "resumed.csv"), ("fresh", "fresh.csv")):
+        process = start(cache, csv, "0")
+        assert process.wait(120) == 0, process.stderr.read().decode()
+    assert (tmp_path / "resumed.csv").read_bytes() == (tmp_path / "fresh.csv").read_bytes()
+    assert len(cells("fresh")) == 6 and set(cells("killed")) == set(cells("fresh"))
+    assert all(cells("killed").count(cell) == 1 for cell in finished) and len(cells("killed")) == 7

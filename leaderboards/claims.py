@@ -19,7 +19,7 @@ Pair = tuple[Entry, Entry]
 
 @dataclass(frozen=True)
 class Claim:
-    """A comparison that a program can decide. pairs: from the cards of the cells to the (left, right) that it is about; left should win."""
+    """A comparison that a program can decide. pairs: the (left, right) entries that it is about; left should win."""
 
     source: str
     statement: str
@@ -33,7 +33,7 @@ class Decision:
 
     share: of the questions, the share that left wins (a tie counts half, an unreached side loses), with its paired 95 % interval
     over codes; the verdict is whether that interval lies above or below one half. difference: left minus right, mean over the
-    `both` questions that both reach. n: codes behind a reading, filled by the report.
+    `both` questions that both reach.
     """
 
     generator: str
@@ -110,7 +110,7 @@ def _w_over_z(cells: dict[Entry, Cell]) -> list[Pair]:
 
 
 def _oracle_over_all(cells: dict[Entry, Cell]) -> list[Pair]:
-    return _product(_select(cells, name="oracle"), [e for e in cells if e[0] not in ("oracle",)])
+    return _product(_select(cells, name="oracle"), [e for e in cells if e[0] != "oracle"])
 
 
 def hold_pairs(cells: dict[Entry, Cell]) -> list[tuple[Entry, Entry, tuple[str, ...]]]:
@@ -124,16 +124,20 @@ def hold_pairs(cells: dict[Entry, Cell]) -> list[tuple[Entry, Entry, tuple[str, 
 
 
 INTERFACEGAN = "InterFaceGAN, Shen et al., CVPR 2020"
+SUPERVISED = "What supervised methods claim over chance"
+UNSUPERVISED = "What unsupervised methods claim over chance"
+OWN = "This benchmark's own check: the known truth should win"
 CLAIMS: tuple[Claim, ...] = (
-    Claim(INTERFACEGAN, "at equal effect, edits in w leak less than edits in z", "leakage", _w_over_z),
-    Claim(INTERFACEGAN, "at equal effect, edits in w keep identity better than edits in z", "identity", _w_over_z),
-    Claim("supervised methods", "a supervised direction leaks less than an assigned random one", "leakage", _over_random("supervised")),
-    Claim("supervised methods", "a supervised direction reaches further than an assigned random one", "reach", _over_random("supervised")),
-    Claim("unsupervised methods", "a found component leaks less than an assigned random one", "leakage", _over_random("unsupervised")),
-    Claim("unsupervised methods", "a found component reaches further than an assigned random one", "reach", _over_random("unsupervised")),
-    Claim("this benchmark's own check", "the known truth leaks less than any other entry", "leakage", _oracle_over_all),
-    Claim("this benchmark's own check", "the known truth keeps identity better than any other entry", "identity", _oracle_over_all),
+    Claim(INTERFACEGAN, "edits in w leak less than edits in z", "leakage", _w_over_z),
+    Claim(INTERFACEGAN, "edits in w keep identity better than edits in z", "identity", _w_over_z),
+    Claim(SUPERVISED, "leaks less than an assigned random direction", "leakage", _over_random("supervised")),
+    Claim(SUPERVISED, "reaches further than an assigned random direction", "reach", _over_random("supervised")),
+    Claim(UNSUPERVISED, "leaks less than an assigned random direction", "leakage", _over_random("unsupervised")),
+    Claim(UNSUPERVISED, "reaches further than an assigned random direction", "reach", _over_random("unsupervised")),
+    Claim(OWN, "leaks less", "leakage", _oracle_over_all),
+    Claim(OWN, "keeps identity better", "identity", _oracle_over_all),
 )
+SOURCES = tuple(dict.fromkeys(claim.source for claim in CLAIMS))
 
 
 def decide(generator: str, cells: dict[Entry, Cell], readings: Readings) -> list[Decision]:
@@ -148,7 +152,9 @@ def decide(generator: str, cells: dict[Entry, Cell], readings: Readings) -> list
     return out
 
 
-def decide_holds(generator: str, cells: dict[Entry, Cell], changes: Callable[[Entry, str], dict[Question, Reading]]) -> list[Decision]:
+def decide_holds(
+    generator: str, cells: dict[Entry, Cell], changes: Callable[[Entry, str], dict[Question, Reading]]
+) -> list[Decision]:
     """Conditional manipulation: does holding an attribute lower its change when others are edited?
 
     changes(entry, attribute): readings (target, sign, 'change of <attribute>') of mean |change| of that attribute, in sigma.

@@ -132,7 +132,8 @@ def store(result: RunResult, out: Path, pictures: Sequence[Mapping[str, Any]]) -
     run = {
         "format": FORMAT, "suite": result.suite.model_dump(mode="json"), "cells": cells, "environment": plain(result.environment),
         "protocol_hashes": hashes, "seconds": {k: round(v, 3) for k, v in result.seconds.items()},
-        "total_seconds": round(result.total_seconds, 3), "network_share": round(result.network_share, 4), "pictures": plain(pictures),
+        "total_seconds": round(result.total_seconds, 3), "network_share": round(result.network_share, 4),
+        "pictures": plain(pictures),
     }  # fmt: skip
     write_records(result.records, out / "results.csv")
     write_npz(arrays, out / "samples.npz")

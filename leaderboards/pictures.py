@@ -46,8 +46,9 @@ def sheet(rows: Sequence[tuple[str, np.ndarray | None]], blocks: Sequence[str], 
         draw.multiline_text((margin - 6, top + size / 2), label, "#222222", font, anchor="rm", align="right", spacing=2)
         if pictures is None:
             continue
-        if pictures.shape != (len(blocks), len(columns), size, size, 3) or pictures.dtype != np.uint8:
-            raise ValueError(f"row {label!r} holds {pictures.dtype} {pictures.shape}, not [{len(blocks)}, {len(columns)}, {size}, ...]")
+        wanted = (len(blocks), len(columns), size, size, 3)
+        if pictures.shape != wanted or pictures.dtype != np.uint8:
+            raise ValueError(f"row {label!r} holds {pictures.dtype} {pictures.shape}, not uint8 {wanted}")
         for left, block in zip(lefts, pictures, strict=True):
             for c, picture in enumerate(block):
                 canvas.paste(Image.fromarray(picture), (left + c * (size + GAP), top))

@@ -1,7 +1,7 @@
 """The report's figures as PNG bytes: the same records give the same bytes, one colour is one method in every figure.
 
-Colours are those of Okabe and Ito (2008) and Tol's 'muted' set, which readers with colour vision deficiencies can tell apart; variants
-of a method share its colour and differ in line style and marker.
+Colours are those of Okabe and Ito (2008) and Tol's 'muted' set, which readers with colour vision deficiencies can tell apart;
+variants of a method share its colour and differ in line style and marker.
 """
 
 from __future__ import annotations
@@ -20,16 +20,19 @@ from PIL import Image
 
 from bench.clock import NETWORK_PARTS
 from bench.records import Record
-from leaderboards.ranking import BOUNDS, Entry
+from leaderboards.ranking import Entry
 from leaderboards.tables import Board
 from leaderboards.vocabulary import CHANGE, EFFECT, entry, label, order, title
 
 _COLOURS = {"oracle": "#000000", "random": "#8c8c8c", "interfacegan": "#0072b2", "sefa": "#d55e00", "ganspace": "#009e73"}
 _OTHERS = ("#cc79a7", "#e69f00", "#56b4e9", "#882255", "#999933", "#332288", "#aa4499", "#661100", "#117733", "#6699cc")
 _STYLES = (("-", "o"), ("--", "s"), (":", "^"), ("-.", "D"), ((0, (5, 1)), "v"), ((0, (1, 1)), "P"))
+# What a metric is by definition where nothing was changed: curves start there.
+UNCHANGED = {"leakage": 0.0, "identity": 1.0, "perceptual": 0.0}
 _RC = {
-    "font.size": 8, "axes.titlesize": 8.5, "axes.labelsize": 8, "xtick.labelsize": 7, "ytick.labelsize": 7, "legend.fontsize": 7.5,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.7, "axes.edgecolor": "#555555", "font.family": "DejaVu Sans",
+    "font.family": "DejaVu Sans", "font.size": 8, "axes.titlesize": 8.5, "axes.labelsize": 8, "xtick.labelsize": 7,
+    "ytick.labelsize": 7, "legend.fontsize": 7.5, "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.7,
+    "axes.edgecolor": "#555555",
     "xtick.major.width": 0.7, "ytick.major.width": 0.7, "axes.grid": True, "grid.color": "#e6e6e6", "grid.linewidth": 0.6,
     "axes.axisbelow": True, "figure.dpi": 110, "legend.frameon": False,
 }  # fmt: skip
@@ -58,26 +61,29 @@ def png(figure: Figure, colours: int = 192) -> bytes:
 
 def encode(pixels: np.ndarray, colours: int = 192) -> bytes:
     """uint8 [H, W, 3] as a PNG with a palette of at most that many colours."""
-    image = Image.fromarray(np.ascontiguousarray(pixels)).quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    image = Image.fromarray(np.ascontiguousarray(pixels))
     out = io.BytesIO()
-    image.save(out, "PNG", optimize=True)
+    image.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
     return out.getvalue()
 
 
 def curves(records: Sequence[Record], metric: str) -> dict[tuple[Entry, str, str], np.ndarray]:
-    """(entry, target, sign) -> rows (effect, value, low, high) over the grid, in the order of strength."""
+    """(entry, target, sign) -> rows (effect, value, low, high) in the order of strength, from the unchanged code on."""
     at: dict[tuple, dict[str, Record]] = {}
     for record in records:
         if record.point == "grid" and record.status == "ok" and record.value is not None and not record.attribute:
             if record.metric in (EFFECT, metric):
                 at.setdefault((entry(record), record.target, record.sign, record.strength), {})[record.metric] = record
     out: dict[tuple, list] = {}
+    if metric in UNCHANGED:
+        for one, target, sign, _ in at:
+            out[one, target, sign] = [(0.0, UNCHANGED[metric], UNCHANGED[metric], UNCHANGED[metric])]
     for (one, target, sign, _), found in sorted(at.items(), key=lambda item: (item[0][:3], item[0][3] or 0.0)):
         if EFFECT in found and metric in found:
             y = found[metric]
             low, high = (y.value if end is None else end for end in (y.ci_low, y.ci_high))
             out.setdefault((one, target, sign), []).append((found[EFFECT].value, y.value, low, high))
-    return {key: np.array(rows) for key, rows in out.items()}
+    return {key: np.array(rows) for key, rows in out.items() if len(rows) > 1 or metric not in UNCHANGED}
 
 
 def tradeoff(records: Sequence[Record], metrics: Sequence[str], targets: Sequence[str], at: float) -> bytes | None:
@@ -115,14 +121,15 @@ def tradeoff(records: Sequence[Record], metrics: Sequence[str], targets: Sequenc
 
 
 def _legend(figure: Figure, entries: Sequence[Entry], look: Mapping[Entry, tuple]) -> None:
-    handles = [Line2D([], [], color=colour(e[0]), ls=look[e][0], marker=look[e][1], ms=3.5, lw=1.3, label=label(e)) for e in entries]
+    line = {"ms": 3.5, "lw": 1.3}
+    handles = [Line2D([], [], color=colour(e[0]), ls=look[e][0], marker=look[e][1], label=label(e), **line) for e in entries]
     figure.legend(handles=handles, loc="outside upper center", ncols=min(4, len(handles)))
 
 
 def heat_map(records: Sequence[Record], point: str, targets: Sequence[str], limit: float = 0.5) -> bytes | None:
-    """Re-scoring: rows are the targets edited (+, then -), columns the judged attributes, colour the change in sigma; a panel per entry.
+    """Re-scoring: rows are the targets edited (+, then -), columns the judged attributes; a panel per entry.
 
-    The target's own change is marked; rows of an unreached effect are hatched. None where no change was recorded.
+    Colour is the change in sigma; the target's own change is marked, unreached rows are hatched. None without changes.
     """
     mine = [r for r in records if r.point == point and r.metric == CHANGE and r.attribute]
     entries = order(entry(r) for r in mine)
@@ -133,9 +140,9 @@ def heat_map(records: Sequence[Record], point: str, targets: Sequence[str], limi
     columns = 2 if len(entries) > 1 else 1
     rows = math.ceil(len(entries) / columns)
     with matplotlib.rc_context({**_RC, "axes.grid": False}):
-        figure = Figure(
-            figsize=(0.9 + columns * (0.6 + 0.19 * len(names)), 0.9 + rows * (0.35 + 0.15 * len(lines))), layout="constrained"
-        )
+        width = max(0.19 * len(names), 0.075 * max(len(label(one)) for one in entries))
+        size = (1.5 + columns * (width + 0.1), 0.9 + rows * (0.35 + 0.15 * len(lines)))
+        figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
         image = None
         for i, axis in enumerate(axes.ravel()):
@@ -149,7 +156,7 @@ def heat_map(records: Sequence[Record], point: str, targets: Sequence[str], limi
                 if np.isnan(values[y]).all():
                     axis.axhspan(y - 0.5, y + 0.5, facecolor="#f2f2f2", edgecolor="#bbbbbb", hatch="////", lw=0)
                 elif target in names:
-                    axis.plot(names.index(target), y, marker="o", ms=1.8, color="#222222")
+                    axis.plot(names.index(target), y, marker="o", ms=2.2, color="white", mec="black", mew=0.4)
             axis.set_title(label(entries[i]))
             axis.set_xticks(range(len(names)), [n.replace("_", " ") for n in names], rotation=90)
             axis.set_yticks(range(len(lines)), [f"{t.replace('_', ' ')} {'+' if s == '+' else '−'}" for t, s in lines])
@@ -169,8 +176,10 @@ def forest(board: Board) -> bytes:
             axis.plot([row.rank_low, row.rank_high], [y, y], color=tint, lw=1.6, solid_capstyle="butt")
             axis.plot(row.mean_rank, y, marker="o", ms=5, color=tint, mfc="white" if row.bound else tint, mew=1.3)
             axis.annotate(str(row.rank), (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=7.5)
-        axis.annotate("rank", (1.01, -0.85), xycoords=("axes fraction", "data"), va="center", fontsize=7, annotation_clip=False)
-        axis.set_yticks(range(len(rows)), [label(row.entry) + (f"  ({BOUNDS[row.entry[0]]})" if row.bound else "") for row in rows])
+        place = {"xycoords": ("axes fraction", "data"), "va": "center", "annotation_clip": False}
+        axis.annotate("rank", (1.01, -0.85), fontsize=7, **place)
+        names = [f"{label(row.entry)}  ({row.bound})" if row.bound else label(row.entry) for row in rows]
+        axis.set_yticks(range(len(rows)), names)
         axis.set_ylim(len(rows) - 0.5, -0.5)
         axis.set_xlabel("average rank over targets, signs and headlines (1 is best)")
         axis.tick_params(axis="y", length=0)

@@ -1,7 +1,8 @@
 """The headline ranking: mean ranks over every question, their joint bootstrap, and who is significantly better than whom.
 
-A *question* is one (target, sign, headline). Entries, (method, variant), are ranked within each question of one generator, the ranks
-averaged, and the whole repeated in every bootstrap replicate; replicate b is the same resample for every entry (see metrics.statistics).
+A *question* is one (target, sign, headline). Entries, (method, variant), are ranked within each question of one generator, the
+ranks averaged, and the whole repeated in every bootstrap replicate; replicate b is the same resample for every entry (see
+metrics.statistics).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Ranking:
 
     mean: [E] average rank (1 is best). low, high: [E] its 95 % interval over codes. printed: [E] 1 + the number of significantly
     better entries. better: bool [E, E], [i, j] where i is significantly better than j (Holm over all pairs). asked: [E] questions
-    that each entry could be asked. replicates: how many there are; needed: how many Holm needs for any pair to come out significant.
+    that each entry could be asked. replicates: how many there are; needed: the fewest with which a pair can be significant.
     """
 
     entries: tuple[Entry, ...]

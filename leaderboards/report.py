@@ -1,4 +1,4 @@
-"""README.md of a results folder: what was compared, ranked tables, plots, pictures, claims, gaps and costs, all from the files beside it."""
+"""README.md of a results folder: what was compared, tables, plots, pictures, claims, gaps and costs, from the files beside it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 
 from bench.records import Record
-from leaderboards.claims import Decision
+from leaderboards.claims import SOURCES, Decision
 from leaderboards.folder import Results
 from leaderboards.ranking import BOUNDS, Entry
 from leaderboards.tables import Board
@@ -29,7 +29,11 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequen
 
 
 def render(
-    results: Results, boards: dict[str, dict[str, Board | None]], decisions: Sequence[Decision], plots: dict[str, bytes], wide: Sequence[str]
+    results: Results,
+    boards: dict[str, dict[str, Board | None]],
+    decisions: Sequence[Decision],
+    plots: dict[str, bytes],
+    wide: Sequence[str],
 ) -> str:
     """The report's text. boards: task -> generator -> leaderboard. plots: the picture files that exist, by relative path."""
     environment = jinja2.Environment(
@@ -48,13 +52,13 @@ def render(
     over = {r.ci_over for r in results.records if r.ci_over}
     text = environment.get_template("report.md.j2").render(
         suite=run["suite"], tasks=tasks, change_metric=CHANGE,
-        fits_note=" and fits" if "codes+fits" in over else "; there is one fit of each method, so that they say nothing of other fits",
+        fits_note=" and fits" if "codes+fits" in over else "; with one fit of each method they say nothing of other fits",
         tables={
             "generators": _generators(results), "judges": _judges(results), "protocol": _protocol(results),
             "missing": _missing(results), "unreached": _unreached(results), "times": _times(results),
             "environment": _environment(run["environment"]),
         },
-        claims=_claims(results, decisions), claim_notes=_claim_notes(decisions), time_plot="plots/time.png", time_text=_time_text(run),
+        claims=_claims(results, decisions), time_plot="plots/time.png", time_text=_time_text(run),
         wide_files=", ".join(f"`{name}`" for name in wide) or "there are no wide tables beside",
     )  # fmt: skip
     return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
@@ -94,17 +98,18 @@ def _board(results: Results, task: str, generator: str, board: Board | None, plo
     points = sorted({r.point for r in records if r.point.startswith("effect_")})
     effect = points[0].removeprefix("effect_") if points else ""
     judge_of = lambda metric: ", ".join(sorted({r.judge for r in mine if r.metric == metric and r.judge})) or "none"  # noqa: E731
-    path = lambda kind: (name if (name := f"plots/{task}-{generator}-{kind}.png") in plots else "")  # noqa: E731
+    path = lambda kind: name if (name := f"plots/{task}-{generator}-{kind}.png") in plots else ""  # noqa: E731
     pictures = [one for one in results.run["pictures"] if (one["task"], one["generator"]) == (task, generator)]
     return {
         "generator": generator, "effect": effect, "n": _n(records), "table": _ranked(board, metrics, records),
-        "notes": _board_notes(board, metrics, records), "forest": path("ranking"), "tradeoff": path("tradeoff"), "heat": path("rescoring"),
-        "curve_judges": "; ".join(f"{title(m)}: {judge_of(m)}" for m in (EFFECT, *CURVES)), "heat_judge": judge_of(CHANGE),
+        "notes": _board_notes(board, metrics, records), "heat_judge": judge_of(CHANGE),
+        "forest": path("ranking"), "tradeoff": path("tradeoff"), "heat": path("rescoring"),
+        "curve_judges": "; ".join(f"{title(m)}: {judge_of(m)}" for m in (EFFECT, *CURVES)),
         "strips": pictures, "strip_note": next((one["note"] for one in pictures if one.get("note")), ""),
         "targets": _targets(results, board, metrics, records),
-        "target_notes": f"Read at {effect} sigma, reach anywhere up to the edge. n is the number of test codes; n failed are those among "
-        "them that a judge could not read, which count as the worst value. An infinite end of an interval: more than 2.5 % of the "
-        "replicates do not reach the effect.",
+        "target_notes": f"Read at {effect} sigma, reach anywhere up to the edge. n is the number of test codes; n failed are "
+        "those among them that a judge could not read, which count as the worst value. An infinite end of an interval: more than "
+        "2.5 % of the replicates do not reach the effect.",
         "assignment": _assignment(results, task, generator),
     }  # fmt: skip
 
@@ -128,16 +133,17 @@ def _name(one: Entry) -> str:
 def _board_notes(board: Board, metrics: Sequence[str], records: Sequence[Record]) -> str:
     ranking = board.ranking
     overall = board.best[""]
+    pairs = len(ranking.entries) * (len(ranking.entries) - 1) // 2
     lines = [
-        f"*rank* is 1 + the number of entries that are significantly better (paired bootstrap of the average rank, {ranking.replicates} "
-        f"replicates, Holm over all {len(ranking.entries) * (len(ranking.entries) - 1) // 2} pairs): equal ranks cannot be told apart. "
-        f"*average rank* is over {len(ranking.questions)} questions (target, sign, headline); unreached effects tie last in theirs. "
-        f"Headline columns average over the (target, sign) that an entry reaches, so read them beside *unreached*; n = {_n(records)} codes "
-        "behind each reading."
+        "*rank* is 1 + the number of entries that are significantly better (paired bootstrap of the average rank, "
+        f"{ranking.replicates} replicates, Holm over all {pairs} pairs): equal ranks cannot be told apart. *average rank* is "
+        f"over {len(ranking.questions)} questions (target, sign, headline); unreached effects tie last in theirs. Headline "
+        "columns average over the (target, sign) that an entry reaches, so read them beside *unreached*, which counts the others. "
+        f"n = {_n(records)} codes behind each reading."
     ]
     if ranking.replicates < ranking.needed:
         lines.append(
-            f"With {ranking.replicates} replicates no pair can come out significant after Holm's correction: {ranking.needed} are needed."
+            f"With {ranking.replicates} replicates no pair can be significant after Holm's correction: {ranking.needed} are needed."
         )
     lines.append(
         f"Best of the methods, by the corrected paired test against every other method: **{label(overall)}**."
@@ -166,7 +172,8 @@ def _targets(results: Results, board: Board, metrics: Sequence[str], records: Se
                     failed = max(r.n_failed for r in mine.values())
                     values = [_value(mine.get(metric)) for metric in metrics]
                     rows.append([label(one), {"+": "+", "-": "−", "": ""}[sign], *values, _n(mine.values()), failed])
-        out.append({"target": target, "table": markdown(["entry", "sign", *(_column(m, records) for m in metrics), "n", "n failed"], rows)})
+        header = ["entry", "sign", *(_column(m, records) for m in metrics), "n", "n failed"]
+        out.append({"target": target, "table": markdown(header, rows)})
     return out
 
 
@@ -221,7 +228,7 @@ def _protocol(results: Results) -> str:
     rows = []
     for task, settings in results.run["suite"]["tasks"].items():
         rows += [[task, key, ", ".join(map(str, v)) if isinstance(v, list) else v] for key, v in settings.items()]
-    rows += [["all", key, results.run["suite"][key]] for key in ("bank", "budget", "fit_seeds", "seed") if key in results.run["suite"]]
+    rows += [["all", key, results.run["suite"][key]] for key in ("bank", "budget", "fit_seeds", "seed")]
     return markdown(["task", "setting", "value"], rows)
 
 
@@ -237,7 +244,8 @@ def _missing(results: Results) -> str:
         key = (r.task, r.generator, label(entry(r)))
         if r.status in ("skipped", "error") and key not in whole:
             parts[*key, r.fit_seed, r.status, r.reason or "no reason was given"].add(f"{r.target}{r.sign}" or r.metric)
-    rows += [[*key[:5], f"{', '.join(sorted(filter(None, what)))}: {key[5]}".removeprefix(": ")] for key, what in sorted(parts.items())]
+    for (*key, reason), what in sorted(parts.items()):
+        rows.append([*key, f"{', '.join(sorted(filter(None, what)))}: {reason}".removeprefix(": ")])
     if not rows:
         return "Nothing was skipped and nothing failed."
     return markdown(["task", "generator", "entry", "fit", "status", "reason"], rows)
@@ -251,41 +259,39 @@ def _unreached(results: Results) -> str:
     if not found:
         return "Every entry reached every effect."
     place = {one: i for i, one in enumerate(order(key[2] for key in found))}
-    rows = [
-        [task, g, label(one), point.removeprefix("effect_") + " sigma" if point.startswith("effect_") else point, ", ".join(sorted(what))]
-        for (task, g, one, point), what in sorted(found.items(), key=lambda item: (*item[0][:2], place[item[0][2]], item[0][3]))
-    ]
+    rows = []
+    for (task, g, one, point), what in sorted(found.items(), key=lambda item: (*item[0][:2], place[item[0][2]], item[0][3])):
+        effect = f"{point.removeprefix('effect_')} sigma" if point.startswith("effect_") else point
+        rows.append([task, g, label(one), effect, ", ".join(sorted(what))])
     return "Effects that were not reached within the plausible range:\n\n" + markdown(
         ["task", "generator", "entry", "effect", "targets"], rows
     )
 
 
-def _claims(results: Results, decisions: Sequence[Decision]) -> str:
-    rows = []
-    for d in decisions:
-        matching = [r for r in results.records if r.generator == d.generator and entry(r) in (d.left, d.right) and r.headline]
-        judge = sorted({r.judge for r in matching if r.judge and r.metric == d.claim.headline}) or sorted(
-            {r.judge for r in results.records if r.generator == d.generator and r.metric in ("leakage", CHANGE) and r.judge}
-        )
-        won = f"{with_interval(d.share, d.share_low, d.share_high)} of {d.questions}"
-        gap = f"{with_interval(d.difference, d.low, d.high)} over {d.both}" if d.both else "–"
-        rows.append([
-            d.generator, d.claim.statement, f"{label(d.left)} / {label(d.right)}", f"{title(d.claim.headline)}, {', '.join(judge)}, "
-            f"n = {_n(matching)}", won, gap, f"**{d.verdict}**",
-        ])  # fmt: skip
-    header = ["generator", "claim", "left / right", "by", "won", "difference", "verdict"]
-    return markdown(header, rows) if rows else ""
-
-
-def _claim_notes(decisions: Sequence[Decision]) -> str:
-    sources = sorted({d.claim.source for d in decisions})
-    return f"Claims of: {'; '.join(sources)}. They are put in our own words." if sources else ""
+def _claims(results: Results, decisions: Sequence[Decision]) -> list[dict[str, str]]:
+    """A table for each source of claims."""
+    out = []
+    for source in SOURCES:
+        rows = []
+        for d in (one for one in decisions if one.claim.source == source):
+            mine = [r for r in results.records if r.generator == d.generator and entry(r) in (d.left, d.right) and r.target]
+            metric = d.claim.headline if d.claim.headline in HEADLINES else CHANGE
+            read = [r for r in mine if r.metric == metric]
+            by = f"{title(d.claim.headline)}, {', '.join(sorted({r.judge for r in read if r.judge}))}, n = {_n(read)}"
+            won = f"{with_interval(d.share, d.share_low, d.share_high)} of {d.questions}"
+            gap = f"{with_interval(d.difference, d.low, d.high)} over {d.both}" if d.both else "–"
+            rows.append([d.generator, d.claim.statement, label(d.left), label(d.right), by, won, gap, f"**{d.verdict}**"])
+        if rows:
+            header = ["generator", "claim", "left", "right", "by", "won", "difference", "verdict"]
+            out.append({"source": source, "table": markdown(header, rows)})
+    return out
 
 
 def _time_text(run: dict[str, Any]) -> str:
     total = run["total_seconds"]
     return (
-        f"{total:.1f} s in all, {100 * run['network_share']:.0f} % of it inside networks and fits. What came from the store cost this run nothing."
+        f"{total:.1f} s in all, {100 * run['network_share']:.0f} % of it inside networks and fits. What came from the store cost "
+        "this run nothing."
     )
 
 
@@ -295,7 +301,8 @@ def _times(results: Results) -> str:
         for cell in results.cells
         if cell.status == "ok"
     ]
-    return markdown(["generator", "entry", "fit", "task", "fit, s", "cell, s"], rows, right=(4, 5)) if rows else "No cell was computed."
+    header = ["generator", "entry", "fit", "task", "fit, s", "cell, s"]
+    return markdown(header, rows, right=(4, 5)) if rows else "No cell was computed."
 
 
 def _environment(environment: dict[str, Any]) -> str:

@@ -96,7 +96,7 @@ def column_captions(below: int, above: int, levels: Sequence[float]) -> list[str
 
 
 def _filled(pictures: np.ndarray, below: int, above: int, most_below: int, most_above: int) -> np.ndarray:
-    """Pictures [ids, below + 1 + above, R, R, 3] in a frame with most_below and most_above columns; white where there are none."""
+    """Pictures [ids, below + 1 + above, R, R, 3] in a frame of most_below + 1 + most_above columns; white elsewhere."""
     frame = np.full((len(pictures), most_below + 1 + most_above, *pictures.shape[2:]), 255, np.uint8)
     frame[:, most_below - below : most_below + 1 + above] = pictures
     return frame

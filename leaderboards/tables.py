@@ -89,8 +89,16 @@ def leaderboard(generator: str, readings: Readings, spaces: Mapping[Entry, str],
         unreached = {question[:2] for question, one in table.items() if np.isinf(one.value)}
         rows.append(
             Row(
-                generator, entry, spaces.get(entry, ""), BOUNDS.get(entry[0], ""), int(ranking.printed[i]), float(ranking.mean[i]),
-                float(ranking.low[i]), float(ranking.high[i]), len(unreached), len(asked),
+                generator,
+                entry,
+                spaces.get(entry, ""),
+                BOUNDS.get(entry[0], ""),
+                int(ranking.printed[i]),
+                float(ranking.mean[i]),
+                float(ranking.low[i]),
+                float(ranking.high[i]),
+                len(unreached),
+                len(asked),
                 {headline: mean_reading(table, headline) for headline in headlines},
             )  # fmt: skip
         )
@@ -103,10 +111,11 @@ def leaderboard(generator: str, readings: Readings, spaces: Mapping[Entry, str],
 
 
 def wide_csv(boards: Sequence[Board], headlines: Sequence[str]) -> str:
-    """The text of <task>.csv. Interval ends beside each value; `<headline>_reached` says over how many (target, sign) it averages."""
+    """The text of <task>.csv: interval ends beside each value; `<headline>_reached`: over how many (target, sign) it averages."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    columns = ["generator", "method", "variant", "space", "bound", "rank", "mean_rank", "rank_low", "rank_high", "unreached", "asked"]
+    columns = ["generator", "method", "variant", "space", "bound", "rank", "mean_rank", "rank_low", "rank_high"]
+    columns += ["unreached", "asked"]
     for headline in headlines:
         columns += [headline, f"{headline}_low", f"{headline}_high", f"{headline}_reached"]
     writer.writerow(columns)

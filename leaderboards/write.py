@@ -37,7 +37,7 @@ def write_results(result: RunResult, out: Path) -> None:
 
 
 def rebuild_report(folder: Path) -> set[str]:
-    """Make tables, plots and README.md from results.csv, samples.npz, run.json and pictures/. Returns the paths written, relative.
+    """Make tables, plots and README.md from results.csv, samples.npz, run.json and pictures/. Returns the paths written.
 
     Raises InputError where one of these is missing or damaged.
     """

@@ -28,8 +28,8 @@ class Config:
 
     channels: feature maps of both networks at 4, 8, 16, ... pixels. gamma, r1_every: weight and interval of R1. mixing:
     probability that a step mixes styles. total: pictures held at a time; every `refresh_every` steps (0: never), each process
-    replaces `refresh` of its share. noise_from: pictures seen before noise inputs join: from the start on, the networks here put noise in
-    the place of detail (at 40 thousand pictures all edges of samples came from it, and without it they were blurs).
+    replaces `refresh` of its share. noise_from: pictures seen before noise inputs join. From the start on, the networks here put
+    noise in the place of detail: at 40 thousand pictures all edges of samples came from it, and without it they were blurs.
     """
 
     channels: tuple[int, ...] = (128, 128, 96, 32, 16)

@@ -42,8 +42,8 @@ def test_plugins_are_found_and_broken_ones_reported(tmp_path, monkeypatch):
     (tmp_path / "fineplug.py").write_text("class Fine: pass\n")
     (tmp_path / "crashplug.py").write_text("raise RuntimeError('no such card')\n")
     points = {
-        "fine": "fineplug:Fine", "crash": "crashplug:Crash", "lost": "fineplug:Lost", "gone": "nosuchmodule_x:Y", "sefa": "fineplug:Fine",
-        "odd": "fineplug",
+        "fine": "fineplug:Fine", "crash": "crashplug:Crash", "lost": "fineplug:Lost", "gone": "nosuchmodule_x:Y",
+        "sefa": "fineplug:Fine", "odd": "fineplug",
     }  # fmt: skip
     install(tmp_path, "fine-plug", {"methods": points}, "A fine method.")
     monkeypatch.syspath_prepend(tmp_path)

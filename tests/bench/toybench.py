@@ -192,7 +192,7 @@ def toy_suite(**changes):
     from bench.suite import Suite
 
     data = {
-        "name": "toys", "generators": ["toy"], "methods": ["axis", {"axis": {"index": 1}}], "tasks": {"shift": {"targets": ["up", "down"]}},
-        "bank": 40,
+        "name": "toys", "generators": ["toy"], "methods": ["axis", {"axis": {"index": 1}}],
+        "tasks": {"shift": {"targets": ["up", "down"]}}, "bank": 40,
     }  # fmt: skip
     return Suite(**(data | changes))

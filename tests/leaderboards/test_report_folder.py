@@ -4,7 +4,9 @@ import io
 import json
 import math
 import re
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ from leaderboards.report import markdown
 from leaderboards.strips import chosen_columns, column_captions
 from leaderboards.write import rebuild_report, write_results
 
-TARGETS = ("smile", "glasses", "age")
+TARGETS = ("glasses", "age")
 ATTRIBUTES = (*TARGETS, "yaw", "beard")
 ENTRIES = {  # method, variant -> approach, space, hold, leakage at the headline effect
     ("oracle", ""): ("baseline", "w", (), 0.02),
@@ -38,7 +40,7 @@ SUITE = Suite(
 
 
 def fake_headlines(results, cells):
-    """Readings from the arrays that the fake cells left: value +- noise shared between entries, so that differences are paired."""
+    """Readings from the arrays that the fake cells left; their noise is shared between entries, so that differences are paired."""
     table = {}
     for name, array in cells[0].arrays.items():
         if name.startswith("reading/"):
@@ -49,16 +51,17 @@ def fake_headlines(results, cells):
 
 def fake_changes(results, cells, attribute):
     base = {"hold=glasses": 0.02}.get(cells[0].card["variant"], 0.2)
-    return {(t, s, f"change of {attribute}"): (base, base + 0.001 * np.sin(np.arange(400.0)), False) for t in TARGETS for s in "+-"}
+    noise = 0.001 * np.sin(np.arange(400.0))
+    return {(t, s, f"change of {attribute}"): (base, base + noise, False) for t in TARGETS for s in "+-"}
 
 
 def records_of(generator, entry, lost):
     approach, space, _, leak = ENTRIES[entry]
     base = Record(
-        suite="tiny", suite_version=1, protocol_hash="0123456789abcdef", task="editing", generator=generator, generator_sha="f" * 64,
-        domain="toy", method=entry[0], method_version=1, approach=approach, variant=entry[1], fit_seed="0", space=space,
-        judge="attributes[toy-attributes]", judge_sha="abc123", n=16, ci_over="codes", unit="sigma", higher_is_better=False, seed=3,
-        seconds=1.25,
+        suite="tiny", suite_version=1, protocol_hash="0123456789abcdef", task="editing", generator=generator,
+        generator_sha="f" * 64, domain="toy", method=entry[0], method_version=1, approach=approach, variant=entry[1],
+        fit_seed="0", space=space, judge="attributes[toy-attributes]", judge_sha="abc123", n=16, ci_over="codes", unit="sigma",
+        higher_is_better=False, seed=3, seconds=1.25,
     )  # fmt: skip
     for target in TARGETS:
         for sign in "+-":
@@ -77,18 +80,44 @@ def records_of(generator, entry, lost):
             yield replace(place, point="summary", headline=True, metric="reach", value=0.9, higher_is_better=True)
             for attribute in ATTRIBUTES:
                 fields = unreached if (target, sign) in lost else {"value": 0.5 if attribute == target else leak / 2}
-                yield replace(place, point="effect_0.5", metric="attribute_change", attribute=attribute, higher_is_better=None, **fields)
+                change = replace(place, point="effect_0.5", metric="attribute_change", attribute=attribute)
+                yield replace(change, higher_is_better=None, **fields)
+
+
+@pytest.fixture(autouse=True)
+def sources(monkeypatch):
+    monkeypatch.setitem(headlines.HEADLINES, "editing", fake_headlines)
+    monkeypatch.setitem(headlines.CHANGES, "editing", fake_changes)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The folder of the run, written once and left as it is."""
+    folder = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(headlines.HEADLINES, "editing", fake_headlines)
+        patch.setitem(headlines.CHANGES, "editing", fake_changes)
+        write_results(make_run(), folder)
+    return folder
 
 
 @pytest.fixture
-def run(monkeypatch):
-    monkeypatch.setitem(headlines.HEADLINES, "editing", fake_headlines)
-    monkeypatch.setitem(headlines.CHANGES, "editing", fake_changes)
+def copied(written, tmp_path):
+    return Path(shutil.copytree(written, tmp_path / "copy"))
+
+
+@pytest.fixture
+def run():
+    return make_run()
+
+
+def make_run():
     records, cells = [], []
     for g, generator in enumerate(SUITE.generators):
         rng = np.random.default_rng(g)
         noise = {(t, s): rng.standard_normal(400) for t in TARGETS for s in "+-"}
-        for entry, (approach, space, hold, leak) in ENTRIES.items():
+        # The second generator is small: it is there for what is kept apart by generator.
+        for entry, (approach, space, hold, leak) in list(ENTRIES.items())[:: 4 if g else 1]:
             lost = {("age", "+")} if entry[0] == "random" else set()
             records += records_of(generator, entry, lost)
             arrays = {"reference": np.ones((5, 3), np.float32)}
@@ -100,11 +129,12 @@ def run(monkeypatch):
                     arrays[f"reading/{target}/{sign}/{headline}"] = values
             pictures = {t: rng.integers(0, 255, (8, 7, 16, 16, 3)).astype(np.uint8) for t in TARGETS}
             facts = {
-                "strips": {t: {"ids": list(range(100, 108)), "strengths": [-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0]} for t in TARGETS},
+                "strips": {t: {"ids": list(range(100, 108)), "strengths": [-3, -2, -1, 0, 1, 2, 3]} for t in TARGETS},
                 "assignment": {},
             }
             if entry[0] == "random":
-                one = {"component": "7", "sign": -1, "confidence": 0.41, "runner_up": "3", "runner_up_confidence": 0.4, "effect": 0.2}
+                one = {"component": "7", "sign": -1, "confidence": 0.41, "effect": 0.2}
+                one |= {"runner_up": "3", "runner_up_confidence": 0.4}
                 facts["assignment"] = {"components": 24, "targets": {t: one for t in TARGETS}}
             card = MethodCard(entry[0], 1, approach, entry[1], space, 0, hold)
             result = CellResult(arrays, facts, pictures)
@@ -113,7 +143,8 @@ def run(monkeypatch):
         why = "RuntimeError: eigenvalues | did\nnot converge"
         outcome = ("error", why) if g == 0 else ("skipped", f"{generator} has no weights that meet codes of w")
         cells.append(CellOutcome(generator, "f" * 64, "toy", "editing", card, None, *outcome))
-        records.append(Record(suite="tiny", task="editing", generator=generator, method="sefa", status=outcome[0], reason=outcome[1]))
+        place = {"suite": "tiny", "task": "editing", "generator": generator, "method": "sefa"}
+        records.append(Record(**place, status=outcome[0], reason=outcome[1]))
     hashes = {("editing", g): "0123456789abcdef" for g in SUITE.generators}
     environment = {"command": "latentbench run tiny", "python": "3.11", "torch": "2.13", "cores": 2}
     return RunResult(SUITE, records, cells, {"synthesis": 20.0, "judges": 10.0, "summary": 5.0}, 40.0, environment, hashes)
@@ -123,55 +154,49 @@ def files(folder):
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def test_a_run_leaves_everything_behind(run, tmp_path):
-    write_results(run, tmp_path)
-    made = set(files(tmp_path))
+def test_a_run_leaves_everything_behind(written):
+    made = set(files(written))
     assert {"results.csv", "samples.npz", "run.json", "editing.csv", "README.md", "plots/time.png"} <= made
     for g in SUITE.generators:
         assert {f"plots/editing-{g}-{kind}.png" for kind in ("ranking", "tradeoff", "rescoring")} <= made
         assert {f"pictures/editing-{g}-{t}-{i}.png" for t in TARGETS for i in (0, 4)} <= made
     assert not [name for name in made if "/." in name or name.startswith(".")]
-    for name, data in files(tmp_path).items():
+    for name, data in files(written).items():
         if name.endswith(".png"):
             assert len(data) <= LIMIT, name
-            assert len(Image.open(io.BytesIO(data)).convert("RGB").getcolors(1 << 24)) > 3, name
+            assert len(Image.open(io.BytesIO(data)).getcolors()) > 3, name
 
 
-def test_everything_is_stable_and_can_be_rebuilt(run, tmp_path):
-    write_results(run, tmp_path / "a")
-    write_results(run, tmp_path / "b")
-    first = files(tmp_path / "a")
-    assert first == files(tmp_path / "b")
-    for name in ("README.md", "editing.csv", "plots/time.png"):
-        (tmp_path / "a" / name).unlink()
-    rebuild_report(tmp_path / "a")
-    assert files(tmp_path / "a") == first
+def test_everything_can_be_rebuilt_from_the_files(written, copied):
+    for name in ("README.md", "editing.csv", "plots/time.png", "plots/editing-g1-tradeoff.png"):
+        (copied / name).unlink()
+    rebuild_report(copied)
+    assert files(copied) == files(written)
 
 
-def test_only_volatile_parts_differ_between_two_runs(run, tmp_path):
-    write_results(run, tmp_path / "a")
+def test_two_runs_differ_in_their_volatile_parts_alone(run, written, tmp_path):
     run.records = [replace(r, seconds=9.0, peak_mb=5.0) for r in reversed(run.records)]
     run.cells.reverse()
     run.seconds, run.total_seconds = {"synthesis": 3.0}, 4.0
-    write_results(run, tmp_path / "b")
-    a, b = files(tmp_path / "a"), files(tmp_path / "b")
+    write_results(run, tmp_path)
+    a, b = files(written), files(tmp_path)
     changed = {name for name in a if a[name] != b[name]}
     assert changed == {"results.csv", "run.json", "README.md", "plots/time.png"}
     strip = lambda text: re.sub(r",(1\.25|9)?,5?,cpu,", ",,,cpu,", text.decode())  # noqa: E731
     assert strip(a["results.csv"]) == strip(b["results.csv"])
 
 
-def test_the_report_has_every_section_and_no_loose_end(run, tmp_path):
-    write_results(run, tmp_path)
-    text = (tmp_path / "README.md").read_text()
+def test_the_report_has_every_section_and_no_loose_end(written):
+    text = (written / "README.md").read_text()
     for section in (
-        "# tiny", "## What was compared", "## g1: editing", "## g2: editing", "### Trade-off curves", "### Re-scoring", "### Edits",
-        "### By target", "### Components", "## Claims, checked", "## Skipped, unreached and failed", "## Time", "## Command and environment",
+        "# tiny", "## What was compared", "## g1: editing", "## g2: editing", "### Trade-off curves", "### Re-scoring",
+        "### Edits", "### By target", "### Components", "## Claims, checked", "## Skipped, unreached and failed", "## Time",
+        "## Command and environment",
     ):  # fmt: skip
         assert section in text, section
     assert "{{" not in text and "{%" not in text and "Undefined" not in text and "nan" not in re.findall(r"\bnan\b", text)
     for path in re.findall(r"!\[[^]]*\]\(([^)]+)\)", text):
-        assert (tmp_path / path).is_file(), path
+        assert (written / path).is_file(), path
     assert "attributes[toy-attributes]" in text and "`abc123`" in text and "latentbench run tiny" in text and "n = 16" in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
     widths = {}
@@ -182,56 +207,53 @@ def test_the_report_has_every_section_and_no_loose_end(run, tmp_path):
     assert rows and all(len(found) == 1 for found in widths.values())
 
 
-def test_the_report_says_what_is_missing_and_why(run, tmp_path):
-    write_results(run, tmp_path)
-    text = (tmp_path / "README.md").read_text()
+def test_the_report_says_what_is_missing_and_why(written):
+    text = (written / "README.md").read_text()
     assert "RuntimeError: eigenvalues \\| did not converge" in text
     assert "g2 has no weights that meet codes of w" in text
     part = text[text.index("Effects that were not reached") :]
     assert re.search(r"\| g1 \| random \| 0.5 sigma \| age \+ \|", part)
 
 
-def test_the_leaderboard_and_claims_follow_the_numbers(run, tmp_path):
-    write_results(run, tmp_path)
-    lines = [line.split(",") for line in (tmp_path / "editing.csv").read_text().splitlines()]
+def test_the_leaderboard_and_claims_follow_the_numbers(written):
+    lines = [line.split(",") for line in (written / "editing.csv").read_text().splitlines()]
     rows = {(r["generator"], r["method"], r["variant"]): r for r in (dict(zip(lines[0], one, strict=True)) for one in lines[1:])}
     assert rows["g1", "oracle", ""]["bound"] == "upper bound" and rows["g1", "random", ""]["unreached"] == "1"
     ranks = [int(rows["g1", *entry]["rank"]) for entry in ENTRIES]
     assert ranks == [1, 3, 2, 4, 5]
-    text = (tmp_path / "README.md").read_text()
+    text = (written / "README.md").read_text()
     assert "against every other method: **interfacegan (hold=glasses)**" in text
-    claims = {tuple(c.strip() for c in line.split("|")[1:4]): line for line in text.splitlines() if "**holds**" in line}
-    assert ("g1", "at equal effect, edits in w leak less than edits in z", "interfacegan / interfacegan (space=z)") in claims
-    held = ("g1", "holding glasses lowers its change when another attribute is edited", "interfacegan (hold=glasses) / interfacegan")
-    assert held in claims and "over 4" in claims[held]  # glasses itself is no question
-    over_random = ("g1", "a supervised direction reaches further than an assigned random one", "interfacegan / random")
-    assert over_random not in claims  # equal on all but one question is no proof
+    claims = {tuple(c.strip() for c in line.split("|")[1:5]): line for line in text.splitlines() if "**holds**" in line}
+    assert ("g1", "edits in w leak less than edits in z", "interfacegan", "interfacegan (space=z)") in claims
+    holding = "holding glasses lowers its change when another attribute is edited"
+    held = ("g1", holding, "interfacegan (hold=glasses)", "interfacegan")
+    assert held in claims and "over 2" in claims[held]  # glasses itself is no question
+    over_random = "reaches further than an assigned random direction", "interfacegan", "random"
+    assert ("g1", *over_random) not in claims  # equal reach is no proof
+    assert re.search(r"\| g1 \| reaches further .*\| interfacegan \| random \|.*\*\*cannot tell\*\*", text)
 
 
-def test_arrays_and_facts_come_back(run, tmp_path):
-    write_results(run, tmp_path)
-    results = load(tmp_path)
-    cell = next(c for c in results.cells if c.entry == ("interfacegan", "hold=glasses") and c.generator == "g2")
-    outcome = next(c for c in run.cells if c.generator == "g2" and c.method.variant == "hold=glasses")
+def test_arrays_and_facts_come_back(run, written):
+    cell = next(c for c in load(written).cells if c.entry == ("interfacegan", "hold=glasses"))
+    outcome = next(c for c in run.cells if c.method.variant == "hold=glasses")
     card, result = cell.parts()
     assert card == outcome.method
     assert result.arrays.keys() == outcome.result.arrays.keys()
     assert all(np.array_equal(result.arrays[k], v) for k, v in outcome.result.arrays.items())
     assert result.facts == outcome.result.facts
-    with np.load(tmp_path / "samples.npz") as stored:  # alike in every cell, stored once
+    with np.load(written / "samples.npz") as stored:  # alike in every cell, stored once
         assert sum(name.endswith("/reference") for name in stored.files) == 1
 
 
-def test_files_of_an_earlier_run_go_and_others_stay(run, tmp_path):
-    write_results(run, tmp_path)
-    (tmp_path / "notes.txt").write_text("mine")
-    (tmp_path / "plots" / "mine.png").write_bytes(b"x")
-    run.suite = run.suite.model_copy(update={"generators": ("g1",)})
-    run.cells = [c for c in run.cells if c.generator == "g1"]
-    run.records = [r for r in run.records if r.generator == "g1"]
-    write_results(run, tmp_path)
-    left = set(files(tmp_path))
-    assert not [name for name in left if "g2" in name]
+def test_files_of_an_earlier_run_go_and_others_stay(run, copied):
+    (copied / "notes.txt").write_text("mine")
+    (copied / "plots" / "mine.png").write_bytes(b"x")
+    run.suite = run.suite.model_copy(update={"generators": ("g2",)})
+    run.cells = [c for c in run.cells if c.generator == "g2"]
+    run.records = [r for r in run.records if r.generator == "g2"]
+    write_results(run, copied)
+    left = set(files(copied))
+    assert not [name for name in left if "g1" in name]
     assert {"notes.txt", "plots/mine.png"} <= left
 
 
@@ -244,10 +266,10 @@ def test_a_run_in_which_nothing_worked_still_has_a_report(run, tmp_path):
     assert not (tmp_path / "editing.csv").exists()
 
 
-def test_damaged_folders_are_refused(run, tmp_path):
+def test_damaged_folders_are_refused(copied, tmp_path):
     with pytest.raises(InputError, match="not a results folder"):
         rebuild_report(tmp_path)
-    write_results(run, tmp_path)
+    tmp_path = copied
     said = json.loads((tmp_path / "run.json").read_text())
     (tmp_path / "run.json").write_text(json.dumps({**said, "format": 99}))
     with pytest.raises(InputError, match="another format"):
@@ -284,10 +306,10 @@ def test_sheets_put_every_picture_in_its_place():
     pictures[1, 2] = (200, 10, 30)
     pixels = sheet([("a", pictures), ("b", None)], ["id 0", "id 1"], ["-", "0", "+"])
     found = np.argwhere((pixels == (200, 10, 30)).all(-1))
-    assert len(found) == 64 and found[:, 1].max() == pixels.shape[1] - 1 - (1 if pixels.shape[1] - 1 > found[:, 1].max() else 0)
+    assert len(found) == 64 and np.ptp(found, 0).tolist() == [7, 7] and found[:, 1].max() == pixels.shape[1] - 1
     with pytest.raises(ValueError, match="row 'a'"):
         sheet([("a", pictures[:1])], ["id 0", "id 1"], ["-", "0", "+"])
-    noise = np.random.default_rng(0).integers(0, 255, (900, 900, 3)).astype(np.uint8)
+    noise = np.random.default_rng(0).integers(0, 255, (600, 600, 3)).astype(np.uint8)
     assert len(small_png(noise)) <= LIMIT
 
 

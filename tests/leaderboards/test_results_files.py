@@ -27,10 +27,11 @@ from leaderboards.records import (
 )
 
 FULL = Record(
-    suite="tiny", suite_version=2, protocol_hash="ab", task="editing", generator="g", generator_sha="cd", domain="d", method="m",
-    method_version=3, approach="supervised", variant="space=z,hold=a+b", fit_seed="0", space="z", target="smile", sign="+",
-    attribute="age", strength=1.25, point="grid", metric="leakage", headline=True, judge="attributes[j]", judge_sha="ef", value=0.25,
-    ci_low=0.125, ci_high=0.5, ci_over="codes", n=64, n_failed=1, unit="sigma", higher_is_better=False, status="ok",
+    suite="tiny", suite_version=2, protocol_hash="ab", task="editing", generator="g", generator_sha="cd", domain="d",
+    method="m", method_version=3, approach="supervised", variant="space=z,hold=a+b", fit_seed="0", space="z", target="smile",
+    sign="+", attribute="age", strength=1.25, point="grid", metric="leakage", headline=True, judge="attributes[j]",
+    judge_sha="ef", value=0.25, ci_low=0.125, ci_high=0.5, ci_over="codes",
+    n=64, n_failed=1, unit="sigma", higher_is_better=False, status="ok",
     reason='a "quoted", reason\nin two lines', seed=7, seconds=1.5, peak_mb=20.0, code_version="0.1",
 )  # fmt: skip
 
@@ -38,7 +39,7 @@ _text = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=12)
 _float = st.none() | st.floats(allow_nan=False).map(lambda v: float(format_float(v)))
 _record = st.builds(
     Record, generator=_text, variant=_text, reason=_text, strength=_float, value=_float, ci_low=_float, n=st.integers(0, 10**9),
-    headline=st.booleans(), higher_is_better=st.none() | st.booleans(), status=st.sampled_from(["ok", "error", "skipped", "unreached"]),
+    headline=st.booleans(), higher_is_better=st.none() | st.booleans(), status=st.sampled_from(["ok", "error", "skipped"]),
 )  # fmt: skip
 
 
@@ -48,7 +49,7 @@ def test_every_column_survives_the_file(tmp_path):
     assert sorted(read_records(tmp_path / "results.csv"), key=str) == sorted([FULL, empty], key=str)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(_record, max_size=6))
 def test_text_is_a_fixed_point_and_ignores_the_order(tmp_path_factory, records):
     text = records_csv(records)
@@ -69,7 +70,9 @@ def test_the_format_is_fixed():
     assert cells["higher_is_better"] == "false"
 
 
-@pytest.mark.parametrize("value, text", [(None, ""), (0.0, "0"), (-0.0, "0"), (1e-7, "1e-07"), (123456789.0, "1.23457e+08"), (math.inf, "inf")])
+@pytest.mark.parametrize(
+    "value, text", [(None, ""), (0.0, "0"), (-0.0, "0"), (1e-7, "1e-07"), (123456789.0, "1.23457e+08"), (math.inf, "inf")]
+)
 def test_floats(value, text):
     assert format_float(value) == text
 

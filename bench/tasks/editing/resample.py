@@ -119,6 +119,8 @@ def joined(parts: Sequence[np.ndarray], seed: int) -> np.ndarray:
 
     NaN where a drawn fit has none.
     """
+    if len(parts) == 1:
+        return parts[0]
     stacked = np.stack(parts)
     fits, rows = stacked.shape
     weights = np.concatenate([np.ones((1, fits)), fit_weights(fits, rows - 1, seed)])

@@ -147,6 +147,15 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path, pictures):
     assert not torch.equal(whole["generator"], whole["average"])
 
 
+def test_noise_inputs_join_when_it_is_their_time(tmp_path, pictures):
+    for noise_from, joined in ((24, False), (16, True)):
+        config = config_from({**TINY, "noise_from": noise_from})
+        run(tmp_path / str(noise_from), pictures, 3, config=config)  # the third step has seen 16 pictures
+        state = load_safetensors(tmp_path / str(noise_from) / "ema.safetensors")
+        strengths = [float(value) for name, value in state.items() if name.endswith("noise_strength")]
+        assert len(strengths) == 3 and all((strength != 0) == joined for strength in strengths)
+
+
 def test_a_run_leaves_a_generator_that_loads(tmp_path, pictures):
     run(tmp_path / "out", pictures, 3)
     state = load_safetensors(tmp_path / "out" / "ema.safetensors")

@@ -25,14 +25,15 @@ def installed(tmp_path):
     (tmp_path / "mean_difference.py").write_text((EXAMPLE / "mean_difference.py").read_text(encoding="utf-8"), encoding="utf-8")
     info = tmp_path / "latentbench_mean_difference-0.1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: latentbench-mean-difference\nVersion: 0.1.0\n", encoding="utf-8")
-    (info / "entry_points.txt").write_text("[latentbench.methods]\nmean_difference = mean_difference:MeanDifference\n", encoding="utf-8")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: latentbench-mean-difference\nVersion: 0.1.0\n")
+    (info / "entry_points.txt").write_text("[latentbench.methods]\nmean_difference = mean_difference:MeanDifference\n")
     path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH", "")]))
     return {**os.environ, "PYTHONPATH": path, "LATENTBENCH_CACHE": str(tmp_path / "cache"), "COLUMNS": "200"}
 
 
 def run(arguments, env, cwd):
-    return subprocess.run([sys.executable, "-m", "bench", *arguments], env=env, cwd=cwd, capture_output=True, text=True, timeout=300)
+    command = [sys.executable, "-m", "bench", *arguments]
+    return subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, timeout=300)
 
 
 def test_an_installed_package_brings_its_method(installed, tmp_path):

@@ -15,7 +15,7 @@ from bench.errors import UnsupportedError
 
 # What a network can read off a picture, and the shape of the answer.
 READINGS = {
-    "attributes": "[N, K] scores in the order of Network.names: a logit for a binary attribute, its own units for a continuous one",
+    "attributes": "[N, K] scores in the order of Network.names: a logit for a binary attribute, own units for a continuous one",
     "identity": "[N, D] unit vectors whose inner product is identity similarity",
     "perceptual": "[N, P] vectors whose squared Euclidean distance is the perceptual distance",
     "features": "[N, D] pooled features for set distances (KID, FID)",

@@ -23,7 +23,7 @@ from bench.streams import normal_rows
 class Generator(nn.Module, ABC):
     """A trained network with latent spaces. Parameters are frozen; gradients flow through codes.
 
-    Subclasses set `info` and, where settings change the output without changing a weight (truncation), return them from `settings`.
+    Subclasses set `info` and return from `settings` what changes the output without changing a weight (truncation).
     """
 
     info: GeneratorInfo

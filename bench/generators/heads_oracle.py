@@ -137,7 +137,7 @@ class HeadsOracle(Generator):
     def from_factors(self, factors: Tensor, ids: Tensor) -> Codes:
         """The w codes of factor rows [N, N_COLUMNS] strictly between their ends (ValueError for others).
 
-        Near an end the code is as exact as the row's own rounding allows; a binary factor is near one where it is clearly off or on.
+        Near an end the code is as exact as the row's own rounding allows; a binary one is near one where it is clearly off or on.
         """
         return Codes(Space.W, smooth_normals(factors) @ self.unmix.to(factors).T, ids)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MethodCard:
-    """What records say of a fit's method. bounds: it marks the best (oracle) or the floor (random) and is not ranked as a method."""
+    """What records say of a fit's method. hold: attributes that its edits are asked to leave alone."""
 
     name: str
     version: int
@@ -64,7 +64,7 @@ class CellResult:
 
 
 class Task(ABC):
-    """A protocol. `run` measures one cell (slow); `summarise` reads the cells of one (generator, method, variant) over its fits."""
+    """A protocol. `run` measures one cell (slow); `summarise` reads one (generator, method, variant) over its fits."""
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
@@ -75,7 +75,7 @@ class Task(ABC):
 
         model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
-    def validate(self, settings: pydantic.BaseModel, domain: DomainInfo, info: GeneratorInfo) -> None:
+    def validate(self, settings: pydantic.BaseModel, domain: DomainInfo, info: GeneratorInfo) -> None:  # noqa: B027
         """Raise InputError where the settings ask for what this domain or generator does not have (an unknown target)."""
 
     @abstractmethod

@@ -28,7 +28,7 @@ from bench.generators.stylegan2 import StyleGAN2
 from bench.generators.weights import load_safetensors, save_half
 from bench.passes import Passes
 from bench.training.checkpoints import write_grid
-from metrics.distribution import frechet_distance
+from metrics.distribution import fid
 
 SHIPPED = Path(__file__).parents[1] / "generators" / "weights" / "heads_stylegan2.safetensors"
 PICTURES = 4096
@@ -46,7 +46,7 @@ def readings(judges: dict[str, Network], count: int, pictures: Callable[[slice],
 
 
 def coverage(real: Tensor, fake: Tensor, names: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """Per attribute, what the judge reads of renders and of samples [N, 18]: rates of binary ones (logit above 0), spreads of others.
+    """Per attribute, what the judge reads of renders and samples [N, 18]: rates of binary ones (logit > 0), spreads of others.
 
     `ratio` is samples over renders; `enough` says whether it reaches its bar.
     """
@@ -85,8 +85,8 @@ def measure(generator: Generator, domain: Domain, count: int = PICTURES) -> dict
         "judge": f"features[{domain.info.judges['features']}]",
         "judge_sha": judges["features"].fingerprint,
         "pictures": count,
-        "frechet_distance": round(float(frechet_distance(real, made)), 4),
-        "frechet_floor": round(float(frechet_distance(real, other)), 4),
+        "frechet_distance": round(fid(made, real), 4),
+        "frechet_floor": round(fid(other, real), 4),
         "coverage_judge": f"attributes[{domain.info.judges['attributes']}]",
         "coverage": coverage(first["attributes"], fake["attributes"], tuple(domain.info.names)),
     }
@@ -100,6 +100,8 @@ def ship(run: Path, target: Path = SHIPPED, count: int = PICTURES) -> dict[str, 
     images = re.findall(r"stopped at step \d+, ([\d.]+) kimg", log)
     if not images:
         raise InputError(f"{run / 'log.txt'} does not say how many pictures the training has seen: train a little more first")
+    # With the settings and the half precision that it is loaded with, so that the card's generator is the shipped one.
+    state = {name: value.half().float() for name, value in state.items()}
     generator = StyleGAN2.from_state_dict(state, name="heads-stylegan2", domain="heads", description=DESCRIPTION)
     figures = measure(generator, heads(), count)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -110,7 +112,7 @@ def ship(run: Path, target: Path = SHIPPED, count: int = PICTURES) -> dict[str, 
         "settings": {},
         "kimg": float(images[-1]),
         "recipe": (re.findall(r"Config\((.*)\)", log) or [""])[-1],
-        "loss": "non-saturating, lazy R1 every 16 steps, one pass of the discriminator for both networks, exponential moving average",
+        "loss": "non-saturating, lazy R1, one pass of the discriminator for both networks, exponential moving average",
         "data": "renders of correlated factors, glasses and beard on 45 % each, replaced while training",
         "parameters": sum(p.numel() for p in generator.parameters()),
         "bars": BARS,
@@ -129,7 +131,7 @@ def ship(run: Path, target: Path = SHIPPED, count: int = PICTURES) -> dict[str, 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.training.heads_gan_card", description="Ship a trained heads-stylegan2.")
+    parser = argparse.ArgumentParser(prog="python -m bench.training.heads_gan_card", description=__doc__.splitlines()[0])
     parser.add_argument("--run", type=Path, required=True, help="the training folder")
     parser.add_argument("--target", type=Path, default=SHIPPED, help="where to write; the package by default")
     parser.add_argument("--pictures", type=int, default=PICTURES)

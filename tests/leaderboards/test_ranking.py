@@ -71,7 +71,7 @@ def test_an_unasked_question_leaves_an_entry_out_of_it_alone():
 
 
 def test_interval_covers_the_average_rank_of_the_truth():
-    """Two equal entries: their true average rank is 1.5, and 95 % intervals over repeated data cover it at least 9 times in 10."""
+    """Two equal entries: their true average rank is 1.5, and 95 % intervals over repeated data cover it nine times in ten."""
     rng, covered, n, count = np.random.default_rng(1), 0, 40, 300
     qs = questions(("leakage",))
     for _ in range(60):

@@ -40,7 +40,7 @@ SUITE = Suite(
 
 
 def fake_headlines(results, cells):
-    """Readings from the arrays that the fake cells left; their noise is shared between entries, so that differences are paired."""
+    """Readings from the arrays that the fake cells left; their noise is shared between entries, as it is in paired resamples."""
     table = {}
     for name, array in cells[0].arrays.items():
         if name.startswith("reading/"):

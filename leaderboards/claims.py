@@ -33,7 +33,7 @@ class Decision:
 
     share: of the questions, the share that left wins (a tie counts half, an unreached side loses), with its paired 95 % interval
     over codes; the verdict is whether that interval lies above or below one half. difference: left minus right, mean over the
-    `both` questions that both reach.
+    `both` questions that both reach. by_reach: the verdict comes from what only one side reaches; where both do, it is not so.
     """
 
     generator: str
@@ -49,6 +49,7 @@ class Decision:
     low: float | None
     high: float | None
     verdict: Verdict
+    by_reach: bool
 
 
 def compare(left: dict[Question, Reading], right: dict[Question, Reading], headline: str) -> dict | None:
@@ -60,18 +61,17 @@ def compare(left: dict[Question, Reading], right: dict[Question, Reading], headl
     points = np.array([[up * left[q].value, up * right[q].value] for q, up in zip(shared, ups, strict=True)])
     a = np.stack([up * left[q].replicates for q, up in zip(shared, ups, strict=True)])
     b = np.stack([up * right[q].replicates for q, up in zip(shared, ups, strict=True)])
-    share = float(((points[:, 0] > points[:, 1]) + 0.5 * (points[:, 0] == points[:, 1])).mean())
+    wins = (points[:, 0] > points[:, 1]) + 0.5 * (points[:, 0] == points[:, 1])
+    share = float(wins.mean())
     share_low, share_high = interval(((a > b) + 0.5 * (a == b)).mean(0))
     both = np.isfinite(points).all(1)
     difference = low = high = None
     if both.any():
         sign = np.array(ups)[both]
         difference = float(((points[both, 0] - points[both, 1]) * sign).mean())
-        finite = np.isfinite(a[both]) & np.isfinite(b[both])
-        gaps = np.where(finite, np.where(finite, a[both], 0) - np.where(finite, b[both], 0), 0.0) * sign[:, None]
-        count = finite.sum(0)
-        if (count > 0).any():
-            low, high = (float(end) for end in interval(gaps.sum(0)[count > 0] / count[count > 0]))
+        # The point stands in where a replicate does not reach what the point does: the same questions throughout.
+        ours, theirs = (np.where(np.isfinite(x[both]), x[both], points[both, i : i + 1]) for i, x in enumerate((a, b)))
+        low, high = (float(end) for end in interval(((ours - theirs) * sign[:, None]).mean(0)))
     # Where nobody reaches anything there is nothing to tell apart.
     decided = np.isfinite(points).any()
     verdict: Verdict = "cannot tell"
@@ -79,9 +79,11 @@ def compare(left: dict[Question, Reading], right: dict[Question, Reading], headl
         verdict = "holds"
     elif decided and share_high < 0.5:
         verdict = "does not hold"
+    among = float(wins[both].mean()) if both.any() else 0.5
+    by_reach = (verdict == "holds" and among <= 0.5) or (verdict == "does not hold" and among >= 0.5)
     return {
         "questions": len(shared), "share": share, "share_low": float(share_low), "share_high": float(share_high),
-        "both": int(both.sum()), "difference": difference, "low": low, "high": high, "verdict": verdict,
+        "both": int(both.sum()), "difference": difference, "low": low, "high": high, "verdict": verdict, "by_reach": by_reach,
     }  # fmt: skip
 
 

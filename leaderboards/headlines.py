@@ -37,6 +37,12 @@ def editing_changes(results: Results, cells: Sequence[Cell], attribute: str) -> 
     return change_replicates(settings, [cell.parts() for cell in cells], seed, attribute)
 
 
+def task_settings(results: Results, task: str) -> dict[str, Any]:
+    """A task's settings as they were used, defaults included where the task is known here."""
+    settings = results.run["suite"]["tasks"][task]
+    return _editing(results)[0].model_dump(mode="json") if task == "editing" else settings
+
+
 # What turns the cells of one (generator, method, variant) into readings, by task; a task that is missing has no headlines.
 HEADLINES: dict[str, Callable[..., dict[Question, Any]]] = {"editing": editing_headlines}
 CHANGES: dict[str, Callable[..., dict[Question, Any]]] = {"editing": editing_changes}

@@ -29,7 +29,7 @@ def sheet(rows: Sequence[tuple[str, np.ndarray | None]], blocks: Sequence[str], 
     size = next((pictures.shape[2] for _, pictures in rows if pictures is not None), 0)
     if not size:
         raise ValueError("a sheet needs pictures")
-    font = _font(max(9, size // 6))
+    font = _font(max(10, size // 5))
     margin = 8 + max(int(font.getlength(line)) for label, _ in rows for line in label.split("\n"))
     line = font.size + 4
     width_block = len(columns) * (size + GAP) - GAP + BLOCK

@@ -126,7 +126,7 @@ def _legend(figure: Figure, entries: Sequence[Entry], look: Mapping[Entry, tuple
     figure.legend(handles=handles, loc="outside upper center", ncols=min(4, len(handles)))
 
 
-def heat_map(records: Sequence[Record], point: str, targets: Sequence[str], limit: float = 0.5) -> bytes | None:
+def heat_map(records: Sequence[Record], point: str, targets: Sequence[str], limit: float) -> bytes | None:
     """Re-scoring: rows are the targets edited (+, then -), columns the judged attributes; a panel per entry.
 
     Colour is the change in sigma; the target's own change is marked, unreached rows are hatched. None without changes.

@@ -64,7 +64,7 @@ def _sort_key(record: Record) -> tuple:
         if isinstance(value, (int, float, np.number)) and not isinstance(value, bool):
             return (1, float(format_float(value)), "")
         text = str(value)
-        return (2, float(text), text) if text.isdigit() else (3, 0.0, text)
+        return (2, float(text), text) if text.isascii() and text.isdecimal() else (3, 0.0, text)
 
     rest = [name for name in COLUMNS if name not in _ORDER and name not in VOLATILE]
     return tuple(part(name) for name in (*_ORDER, *rest, *sorted(VOLATILE)))

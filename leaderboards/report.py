@@ -12,6 +12,7 @@ import jinja2
 from bench.records import Record
 from leaderboards.claims import SOURCES, Decision
 from leaderboards.folder import Results
+from leaderboards.headlines import task_settings
 from leaderboards.ranking import BOUNDS, Entry
 from leaderboards.tables import Board
 from leaderboards.vocabulary import ARROWS, CHANGE, EFFECT, HEADLINES, entry, label, number, order, title, with_interval
@@ -218,37 +219,46 @@ def _judges(results: Results) -> str:
         if record.judge:
             found[record.judge, record.judge_sha].append(record)
     rows = [
-        [judge, f"`{sha[:12]}`" if sha else "–", ", ".join(sorted({r.metric for r in records})), _n(records)]
+        [
+            judge,
+            f"`{sha[:12]}`" if sha else "–",
+            ", ".join(sorted({r.metric for r in records})),
+            _n(r for r in records if r.target),
+        ]
         for (judge, sha), records in sorted(found.items())
     ]
-    return markdown(["judge", "fingerprint", "metrics", "n"], rows) if rows else "No judge was asked."
+    return markdown(["judge (or guide)", "fingerprint", "metrics", "n"], rows) if rows else "No judge was asked."
 
 
 def _protocol(results: Results) -> str:
     rows = []
-    for task, settings in results.run["suite"]["tasks"].items():
-        rows += [[task, key, ", ".join(map(str, v)) if isinstance(v, list) else v] for key, v in settings.items()]
+    for task in results.tasks:
+        for key, value in task_settings(results, task).items():
+            shown = ", ".join(map(str, value)) if isinstance(value, list) else "all" if value is None else value
+            rows.append([task, key, shown])
     rows += [["all", key, results.run["suite"][key]] for key in ("bank", "budget", "fit_seeds", "seed")]
     return markdown(["task", "setting", "value"], rows)
 
 
 def _missing(results: Results) -> str:
-    rows = [
-        [cell.task, cell.generator, label(cell.entry), cell.card["fit_seed"], cell.status, cell.reason or "no reason was given"]
-        for cell in results.cells
-        if cell.status != "ok"
-    ]
-    whole = {(row[0], row[1], row[2]) for row in rows}
-    parts: dict[tuple, set[str]] = defaultdict(set)
+    """Cells that left nothing, then questions that could not be asked; entries with one reason share a row."""
+    unsaid = "no reason was given"
+    whole = [cell for cell in results.cells if cell.status != "ok"]
+    lost = {(cell.task, cell.generator, cell.entry) for cell in whole}
+    found: dict[tuple[str, ...], dict[str, None]] = defaultdict(dict)
+    for cell in whole:
+        found[cell.task, cell.generator, cell.status, "all", cell.reason or unsaid][label(cell.entry)] = None
+    asked: dict[tuple, set[str]] = defaultdict(set)
     for r in results.records:
-        key = (r.task, r.generator, label(entry(r)))
-        if r.status in ("skipped", "error") and key not in whole:
-            parts[*key, r.fit_seed, r.status, r.reason or "no reason was given"].add(f"{r.target}{r.sign}" or r.metric)
-    for (*key, reason), what in sorted(parts.items()):
-        rows.append([*key, f"{', '.join(sorted(filter(None, what)))}: {reason}".removeprefix(": ")])
-    if not rows:
+        if r.status in ("skipped", "error") and (r.task, r.generator, entry(r)) not in lost:
+            what = f"{r.target} {'−' if r.sign == '-' else r.sign}".strip() or r.metric or "all"
+            asked[r.task, r.generator, r.status, r.reason or unsaid, label(entry(r))].add(what)
+    for (task, generator, status, reason, one), what in sorted(asked.items()):
+        found[task, generator, status, ", ".join(sorted(what)), reason][one] = None
+    if not found:
         return "Nothing was skipped and nothing failed."
-    return markdown(["task", "generator", "entry", "fit", "status", "reason"], rows)
+    rows = [[task, g, ", ".join(entries), what, status, reason] for (task, g, status, what, reason), entries in found.items()]
+    return markdown(["task", "generator", "entries", "what", "status", "reason"], rows)
 
 
 def _unreached(results: Results) -> str:
@@ -280,7 +290,8 @@ def _claims(results: Results, decisions: Sequence[Decision]) -> list[dict[str, s
             by = f"{title(d.claim.headline)}, {', '.join(sorted({r.judge for r in read if r.judge}))}, n = {_n(read)}"
             won = f"{with_interval(d.share, d.share_low, d.share_high)} of {d.questions}"
             gap = f"{with_interval(d.difference, d.low, d.high)} over {d.both}" if d.both else "–"
-            rows.append([d.generator, d.claim.statement, label(d.left), label(d.right), by, won, gap, f"**{d.verdict}**"])
+            verdict = f"**{d.verdict}**" + (", by reach alone" if d.by_reach else "")
+            rows.append([d.generator, d.claim.statement, label(d.left), label(d.right), by, won, gap, verdict])
         if rows:
             header = ["generator", "claim", "left", "right", "by", "won", "difference", "verdict"]
             out.append({"source": source, "table": markdown(header, rows)})

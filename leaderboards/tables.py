@@ -56,25 +56,15 @@ class Board:
 def mean_reading(table: Mapping[Question, Reading], headline: str) -> Mean:
     """The mean over the questions of one headline that the entry reaches, and its interval.
 
-    An unreached reading has no value to average: it counts as worst in the ranks and is counted beside the mean. A replicate
-    averages over those questions that it reaches itself; one that reaches none makes no part of the interval.
+    An unreached reading has no value to average: it counts as worst in the ranks and is counted beside the mean. Where a replicate
+    does not reach what the point does, the point stands in for it, so that the interval is of the same questions throughout.
     """
     asked = [one for question, one in sorted(table.items()) if question[2] == headline]
     finite = [one for one in asked if np.isfinite(one.value)]
     if not finite:
         return Mean(None, None, None, 0, len(asked))
-    sampled = np.stack([one.replicates for one in finite])
-    reached = np.isfinite(sampled)
-    count = reached.sum(0)
-    sums = np.where(reached, sampled, 0.0).sum(0)
-    low, high = interval(sums[count > 0] / count[count > 0]) if (count > 0).any() else (None, None)
-    return Mean(
-        float(np.mean([one.value for one in finite])),
-        None if low is None else float(low),
-        None if high is None else float(high),
-        len(finite),
-        len(asked),
-    )
+    low, high = interval(np.mean([np.where(np.isfinite(r.replicates), r.replicates, r.value) for r in finite], axis=0))
+    return Mean(float(np.mean([one.value for one in finite])), float(low), float(high), len(finite), len(asked))
 
 
 def leaderboard(generator: str, readings: Readings, spaces: Mapping[Entry, str], headlines: Sequence[str]) -> Board | None:

@@ -77,7 +77,7 @@ def _plots(results: Results, task: str, generator: str, board) -> dict[str, byte
     made = {
         "ranking": plots.forest(board),
         "tradeoff": plots.tradeoff(mine, CURVES, targets, effect),
-        "rescoring": plots.heat_map(mine, points[0], targets) if points else None,
+        "rescoring": plots.heat_map(mine, points[0], targets, effect) if points else None,
     }
     return {f"plots/{task}-{generator}-{kind}.png": data for kind, data in made.items() if data is not None}
 

@@ -62,22 +62,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LatentbenchError as error:
         return _fail(str(error), error.exit_code, debug)
     except KeyboardInterrupt:
-        return _fail("interrupted: finished cells are kept, run the same command to go on", INTERRUPTED, debug)
+        code = INTERRUPTED
     except BrokenPipeError:
         return 0  # the reader of our output has seen enough
+    except typer.Abort:
+        code = INTERRUPTED
     # The last resort: no error that a user meets is a traceback.
     except Exception as error:
-        if isinstance(error, typer.Abort):
-            return _fail("stopped: finished cells are kept, run the same command to go on", INTERRUPTED, debug)
         # A wrong option or argument: an exception of the parser that typer carries.
         if hasattr(error, "format_message"):
             return _fail(f"{error.format_message()} (see latentbench --help)", BAD_INPUT, debug)
         return _fail(f"unexpected {type(error).__name__}: {error} (--debug shows where)", UNEXPECTED, debug)
+    # Parsers turn an interruption into this code, or into an exception of their own, and say nothing.
+    if code == INTERRUPTED:
+        return _fail("interrupted: finished cells are kept, run the same command to go on", INTERRUPTED, debug)
     return code if isinstance(code, int) else 0
 
 
 def _fail(message: str, code: int, debug: bool) -> int:
-    if debug:
+    if debug and sys.exc_info()[0]:
         traceback.print_exc()
     print(f"latentbench: {' '.join(message.split())}", file=sys.stderr)
     return code

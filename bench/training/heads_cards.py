@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -11,9 +12,9 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from bench.domains.heads.factors import FACTORS, NAMES, NUISANCE
+from bench.domains.heads.factors import FACTORS, IDENTITY, INDEX, NAMES, NUISANCE
 from bench.domains.heads.networks import BINARY, CONTINUOUS, HeadsNetwork
-from bench.training.heads_pool import Pool, load_pool, person_factors, render_bytes, renderer_look
+from bench.training.heads_pool import Pool, load_pool, person_factors, render_bytes, renderer_look, standardised
 
 if TYPE_CHECKING:
     from bench.training.heads_networks import Recipe
@@ -48,6 +49,15 @@ def verification_auc(vectors: Tensor) -> float:
     alike = vectors[0::2] @ vectors[1::2].T
     same = torch.eye(len(alike), dtype=torch.bool)
     return round(float(roc_auc_score(same.flatten().numpy(), alike.flatten().numpy())), 5)
+
+
+def identity_r2(network: HeadsNetwork, pool: Pool) -> dict[str, float]:
+    """R2 of each identity factor, recovered from the angle of its two coordinates in the identity vectors."""
+    cos, sin = read(network, pool, "identity").chunk(2, 1)
+    values = torch.atan2(sin, cos) * (12**0.5 / math.pi)
+    columns = [INDEX[name] for name in IDENTITY]
+    truth = standardised(pool.factors)[:, columns]
+    return {name: round(r_squared(values[:, i], truth[:, i]), 4) for i, name in enumerate(IDENTITY)}
 
 
 def probe_r2(vectors: Tensor, factors: Tensor, ridge: float = 1e-3) -> dict[str, float]:
@@ -102,6 +112,8 @@ def figures(network: HeadsNetwork, independent: Pool, correlated: Pool, one_fact
         held_out = {name: {"verification_auc": verification_auc(read(network, pool, "identity"))} for name, pool in pools.items()}
         ends = read(network, one_factor, "identity").view(len(FACTORS), -1, 3, network.spec.outputs)
         alike = (ends[:, :, 0] * ends[:, :, 2]).sum(-1).mean(1).tolist()
+        r2 = {name: identity_r2(network, pool) for name, pool in pools.items()}
+        held_out = {name: held_out[name] | {"r2": r2[name]} for name in pools}
         return {"held_out": held_out, "similarity_over_range": {n: round(v, 4) for n, v in zip(NAMES, alike, strict=True)}}
     held_out = {name: {"probe_r2": probe_r2(read(network, pool, "features"), pool.factors)} for name, pool in pools.items()}
     ends = read(network, one_factor, "perceptual")

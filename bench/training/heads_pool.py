@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from bench.domains.heads.factors import BINARY_RATE, IDENTITY, INDEX, N_COLUMNS, correlation_matrix, normal_to_factors
+from bench.domains.heads.factors import BINARY_RATE, FACTORS, IDENTITY, INDEX, N_COLUMNS, correlation_matrix, normal_to_factors
+from bench.domains.heads.networks import scales
 from bench.domains.heads.renderer import render
 from bench.streams import normal_rows, stream_rng
 
@@ -57,6 +59,13 @@ def person_factors(pairs: int, *, seed: int, independent: bool, soft: bool = Fal
         opacity = stream_rng("heads-soft", seed).random((len(rows[::SOFT_EVERY]), len(binary)))
         rows[::SOFT_EVERY, binary] = torch.from_numpy(opacity).float()
     return rows
+
+
+def standardised(factors: Tensor) -> Tensor:
+    """Factor rows whose continuous columns and nuisance have mean 0 and deviation 1 when uniform; binary ones as they are."""
+    centre, spread = scales()
+    extra = factors.shape[1] - len(FACTORS)
+    return (factors - F.pad(centre, (0, extra), value=0.5)) / F.pad(spread, (0, extra), value=12**-0.5)
 
 
 @torch.no_grad()

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
@@ -81,19 +79,23 @@ def test_two_empty_stores_and_two_batches_give_the_same(toys, tmp_path):
     assert counts(tmp_path).count("fit ") == 4 == counts(tmp_path).count("cell ")
 
 
-def test_other_processes_give_the_same(toys, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(Path(__file__).parent)]))
+@pytest.fixture(scope="module")
+def servant():
+    """Makes processes that have torch imported: one does it, the others are its forks."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["bench.runner", "toybench"])
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(Path(__file__).parent), *filter(None, [before])])
+    yield context
+    os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)
+
+
+def test_other_processes_give_the_same(toys, tmp_path, servant):
     here = run(toys, Store(tmp_path / "here"))
     threads = here.environment["threads"]
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn"), initializer=set_threads, initargs=(threads,)) as pool:
+    with ProcessPoolExecutor(2, mp_context=servant, initializer=toys.set_threads, initargs=(threads,)) as pool:
         there = run(toys, Store(tmp_path / "there"), executor=pool)
     assert plain(here) == plain(there) and there.seconds["synthesis"] > 0
-
-
-def set_threads(count):
-    import torch
-
-    torch.set_num_threads(count)
 
 
 def test_failures_are_records_and_the_others_go_on(toys, tmp_path):
@@ -142,50 +144,33 @@ def test_a_store_that_cannot_be_written_ends_the_run(toys, tmp_path):
         run(toys, Store(tmp_path / "file"))
 
 
-SCRIPT = """
-import sys
-import torch
-torch.set_num_threads(1)
-import toybench, bench
-from bench.library import compose
-from bench.records import COLUMNS, VOLATILE
-from bench.runner import run_suite
-import pandas as pd
-from dataclasses import asdict
-methods = [{"axis": {"index": i, "space": s}} for s in ("w", "z") for i in range(3)]
-result = run_suite(toybench.toy_suite(methods=methods), registry=toybench.toy_registry())
-frame = pd.DataFrame([asdict(r) for r in result.records]).drop(columns=sorted(VOLATILE))
-frame.to_csv(sys.argv[1], index=False)
-"""
+METHODS = [{"axis": {"index": i, "space": s}} for s in ("w", "z") for i in range(3)]
 
 
-def test_a_killed_run_goes_on_where_it_was(toys, tmp_path):
-    path = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
-    environment = {**os.environ, "PYTHONPATH": path, "TOY_SLEEP": "0.4"}
-
-    def start(cache: str, csv: str, sleep: str = "0.4") -> subprocess.Popen:
-        own = {
-            **environment,
-            "LATENTBENCH_CACHE": str(tmp_path / cache),
-            "TOY_COUNT": str(tmp_path / f"{cache}.count"),
-            "TOY_SLEEP": sleep,
-        }
-        return subprocess.Popen([sys.executable, "-c", SCRIPT, str(tmp_path / csv)], env=own, stderr=subprocess.PIPE)
+def test_a_killed_run_goes_on_where_it_was(toys, tmp_path, servant):
+    def start(cache: str, csv: str, sleep: str):
+        named = {"LATENTBENCH_CACHE": tmp_path / cache, "TOY_COUNT": tmp_path / f"{cache}.count", "TOY_SLEEP": sleep}
+        settings = {name: str(value) for name, value in named.items()}
+        process = servant.Process(target=toys.run_to_file, args=(tmp_path / csv, METHODS, settings))
+        process.start()
+        return process
 
     def cells(cache: str) -> list[str]:
         file = tmp_path / f"{cache}.count"
         return [line for line in file.read_text().splitlines() if line.startswith("cell")] if file.exists() else []
 
-    killed, deadline = start("killed", "never.csv"), time.monotonic() + 120
-    while len(cells("killed")) < 3 and killed.poll() is None and time.monotonic() < deadline:
+    killed = start("killed", "never.csv", "0.4")
+    while len(cells("killed")) < 3 and killed.is_alive():
         time.sleep(0.02)
-    killed.send_signal(signal.SIGKILL)
-    assert killed.wait() == -signal.SIGKILL and not (tmp_path / "never.csv").exists()
+    killed.kill()
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL and not (tmp_path / "never.csv").exists()
     finished = cells("killed")[:-1]
     assert len(finished) >= 2
     for cache, csv in (("killed", "resumed.csv"), ("fresh", "fresh.csv")):
         process = start(cache, csv, "0")
-        assert process.wait(120) == 0, process.stderr.read().decode()
+        process.join()
+        assert process.exitcode == 0
     assert (tmp_path / "resumed.csv").read_bytes() == (tmp_path / "fresh.csv").read_bytes()
     assert len(cells("fresh")) == 6 and set(cells("killed")) == set(cells("fresh"))
     assert all(cells("killed").count(cell) == 1 for cell in finished) and len(cells("killed")) == 7

@@ -196,3 +196,21 @@ def toy_suite(**changes):
         "tasks": {"shift": {"targets": ["up", "down"]}}, "bank": 40,
     }  # fmt: skip
     return Suite(**(data | changes))
+
+
+def set_threads(count):
+    """What another process must have alike for its numbers to be the same."""
+    torch.set_num_threads(count)
+
+
+def run_to_file(csv, methods, environment) -> None:
+    """Run the toy suite in a process of its own and write its records, less what may vary."""
+    from bench.records import COLUMNS, VOLATILE
+    from bench.runner import run_suite
+
+    os.environ.update(environment)
+    torch.set_num_threads(1)
+    result = run_suite(toy_suite(methods=methods), registry=toy_registry())
+    columns = [name for name in COLUMNS if name not in VOLATILE]
+    lines = [",".join(str(getattr(record, name)) for name in columns) for record in result.records]
+    Path(csv).write_text("\n".join(lines))

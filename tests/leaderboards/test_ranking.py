@@ -161,4 +161,23 @@ def test_an_unreached_side_loses_a_claim():
     lost = {q: Reading(np.inf, np.full(1000, np.inf), False) for q in questions(("leakage",))}
     won = compare(table(0.9), lost, "leakage")
     assert won["verdict"] == "holds" and won["both"] == 0 and won["difference"] is None
+    assert won["by_reach"]
     assert compare(lost, lost, "leakage")["verdict"] == "cannot tell"
+
+
+def test_a_verdict_that_reach_alone_decides_says_so():
+    """Left loses where both reach and wins because right reaches little."""
+    left, right = table(0.5), table(0.2)
+    for question in list(right)[2:]:
+        right[question] = Reading(np.inf, np.full(1000, np.inf), False)
+    found = compare(left, right, "leakage")
+    assert found["verdict"] == "holds" and found["by_reach"] and found["both"] == 1 and found["difference"] == pytest.approx(0.3)
+    assert not compare(table(0.2), table(0.5), "leakage")["by_reach"]
+
+
+def test_an_interval_is_of_the_questions_that_the_point_reaches():
+    """A replicate that does not reach a costly question would look cheap if it were left out."""
+    sometimes = np.where(np.arange(1000) % 2, 1.0, np.inf)
+    made = {("a", "+", "leakage"): reading(0.2), ("b", "+", "leakage"): Reading(1.0, sometimes, False)}
+    mean = mean_reading(made, "leakage")
+    assert (mean.low, mean.value, mean.high) == pytest.approx((0.6, 0.6, 0.6))

@@ -209,7 +209,7 @@ def test_the_report_has_every_section_and_no_loose_end(written):
 
 def test_the_report_says_what_is_missing_and_why(written):
     text = (written / "README.md").read_text()
-    assert "RuntimeError: eigenvalues \\| did not converge" in text
+    assert "| editing | g1 | sefa | all | error | RuntimeError: eigenvalues \\| did not converge |" in text
     assert "g2 has no weights that meet codes of w" in text
     part = text[text.index("Effects that were not reached") :]
     assert re.search(r"\| g1 \| random \| 0.5 sigma \| age \+ \|", part)

@@ -6,6 +6,7 @@ folded into the convolutions after training, so that a row never depends on the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.domains.base import Network
-from bench.domains.heads.factors import FACTORS, NAMES
+from bench.domains.heads.factors import FACTORS, IDENTITY, NAMES
 from bench.errors import InputError, unknown
 
 SIZE = 64
@@ -53,11 +54,11 @@ def _spec(name: str, role: str, kind: str, widths: tuple[int, int, int, int], hi
 SPECS: dict[str, Spec] = {
     s.name: s
     for s in (
-        _spec("heads-attributes", "judge", "attributes", (24, 48, 96, 128), 128, len(FACTORS), 0.32),
-        _spec("heads-guide-attributes", "guide", "attributes", (32, 48, 80, 128), 96, len(FACTORS), 0.22),
-        _spec("heads-id", "judge", "identity", (24, 48, 80, 112), 96, 32, 0.18),
+        _spec("heads-attributes", "judge", "attributes", (24, 48, 96, 128), 128, len(FACTORS), 0.27),
+        _spec("heads-guide-attributes", "guide", "attributes", (32, 48, 80, 128), 96, len(FACTORS), 0.18),
+        _spec("heads-id", "judge", "identity", (24, 48, 80, 112), 96, len(IDENTITY), 0.22),
         _spec("heads-features", "judge", "features", (20, 40, 64, 96), 96, N_FEATURES, 0.11),
-        _spec("heads-guide-id", "guide", "identity", (32, 48, 64, 96), 80, 24, 0.10),
+        _spec("heads-guide-id", "guide", "identity", (32, 48, 64, 96), 80, len(IDENTITY), 0.15),
         _spec("heads-guide-features", "guide", "features", (24, 32, 64, 80), 80, N_FEATURES, 0.07),
     )
 }
@@ -170,8 +171,8 @@ def scales() -> tuple[Tensor, Tensor]:
 class HeadsNetwork(Network):
     """A frozen guide or judge made of one trunk. Differentiable with respect to the pictures.
 
-    attributes: [N, 18] in their own units, logits for binary ones. identity: unit vectors. perceptual: see `perceptual_vectors`.
-    features: [N, 64], the last layer before the training heads.
+    attributes: [N, 18] in their own units, logits for binary ones. identity: see `identity_vectors`. perceptual: see
+    `perceptual_vectors`. features: [N, 64], the last layer before the training heads.
     """
 
     def __init__(self, spec: Spec, state: Mapping[str, Tensor]) -> None:
@@ -192,8 +193,18 @@ class HeadsNetwork(Network):
         if self.spec.kind == "attributes":
             return {"attributes": out * self.spread + self.centre}
         if self.spec.kind == "identity":
-            return {"identity": F.normalize(out, dim=1)}
+            return {"identity": identity_vectors(out)}
         return {"perceptual": perceptual_vectors(maps), "features": out}
+
+
+def identity_vectors(factors: Tensor) -> Tensor:
+    """Unit vectors [N, 2 K] of standardised identity factors [N, K], in which every factor weighs the same.
+
+    A factor's whole range is half a circle, so the inner product is the mean over identity factors of the cosine of the angle
+    between two faces: 1 for the same person, about (2 / pi)^2 = 0.41 for strangers, -1 where every factor is at the other end.
+    """
+    angle = factors * (math.pi / 12**0.5)
+    return torch.cat([angle.cos(), angle.sin()], 1) * factors.shape[1] ** -0.5
 
 
 def perceptual_vectors(maps: list[Tensor]) -> Tensor:

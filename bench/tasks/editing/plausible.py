@@ -1,8 +1,8 @@
 """The plausible range: the largest strength at which nearly all edited codes still look like samples.
 
-A space decides the statistic: z, w and p by Mahalanobis distance in p_n (whitened p; in w, or z, where the generator has no p);
-w+ and p+ by the worst of their rows; s by its largest standardised channel; interventions by the activations they leave. Each is
-divided by that statistic's own quantile over samples, so that up to 1 is plausible.
+A space decides the statistic: z, w and p by Mahalanobis distance in w (in z, where there is no w; in p_n, whitened p, if the
+protocol says so); w+ and p+ by the worst of their rows; s by its largest standardised channel; interventions by the activations
+they leave. Each is divided by that statistic's own quantile over samples, so that up to 1 is plausible.
 """
 
 from __future__ import annotations
@@ -18,7 +18,16 @@ from bench.interventions import Unit
 from bench.streams import stream_seed
 from bench.tasks.base import CellContext
 from bench.tasks.editing.activations import SAMPLES, ActivationRange
-from bench.tasks.editing.protocol import BISECTIONS, DOUBLINGS, PLAUSIBLE_QUANTILE, PLAUSIBLE_SAMPLES, PLAUSIBLE_SHARE
+from bench.tasks.editing.protocol import (
+    BISECTIONS,
+    DOUBLINGS,
+    PLAUSIBLE_FLOOR,
+    PLAUSIBLE_P,
+    PLAUSIBLE_QUANTILE,
+    PLAUSIBLE_SAMPLES,
+    PLAUSIBLE_SHARE,
+    SATURATED,
+)
 from methods.base import Edit, Path
 from metrics.plausibility import CodeStatistics, fit_channels, fit_vectors, statistic
 
@@ -65,7 +74,8 @@ class Plausible:
         if space == Space.S:
             fitted = fit_channels(samples, percentile=percentile)
         else:
-            fitted = fit_vectors(samples, p=space in (Space.W, Space.W_PLUS) and Space.P in spaces, percentile=percentile)
+            in_p = PLAUSIBLE_P and space in (Space.W, Space.W_PLUS) and Space.P in spaces
+            fitted = fit_vectors(samples, p=in_p, floor=PLAUSIBLE_FLOOR, percentile=percentile)
         return {name: torch.from_numpy(one) for name, one in fitted.arrays().items()}
 
     def _convert(self, codes: Codes, space: Space) -> Tensor:
@@ -98,6 +108,14 @@ class Plausible:
         """Whether PLAUSIBLE_SHARE of the codes stay plausible; a code that is not finite does not."""
         return float((self.ratio(edit) <= 1).double().mean()) >= PLAUSIBLE_SHARE
 
+    def saturated(self, start: Edit, here: Edit, twice: Edit) -> bool:
+        """Whether doubling the strength hardly moved the codes any more; never so for edits inside the generator."""
+        if here.intervene or twice.intervene:
+            return False
+        space = compared_in(self.generator.info.spaces, start.codes.space)
+        first, second, third = (self._convert(edit.codes, space) for edit in (start, here, twice))
+        return bool((third - second).norm() <= SATURATED * (second - first).norm())
+
 
 @dataclass(frozen=True)
 class Edge:
@@ -110,26 +128,23 @@ class Edge:
 def find_edge(plausible: Plausible, path: Path, direction: int) -> Edge:
     """The edge of a path in one direction (+1 or -1): strengths double (or halve) from 1 until `holds` fails, then bisect.
 
-    Strength 0 where even the smallest step is implausible. The search stops at 2^DOUBLINGS with found = False.
+    Strength 0 where even the smallest step is implausible. The search ends with found = False at 2^DOUBLINGS, or where doubling
+    the strength no longer moves the codes (mapping networks normalise z: a step in z can be as long as one likes).
     """
     with torch.no_grad():
-        holds = lambda strength: plausible.holds(path.at(direction * strength))  # noqa: E731
+        at = lambda strength: path.at(direction * strength)  # noqa: E731
         inside, outside = 0.0, 1.0
-        if holds(1.0):
-            inside, outside = 1.0, 2.0
-            while outside <= 2.0**DOUBLINGS and holds(outside):
+        if plausible.holds(at(1.0)):
+            while plausible.holds(at(outside)):
                 inside, outside = outside, 2 * outside
-            if outside > 2.0**DOUBLINGS:
-                return Edge(inside, False)
+                if outside > 2.0**DOUBLINGS or plausible.saturated(at(0.0), at(inside), at(outside)):
+                    return Edge(inside, False)
         else:
-            for _ in range(DOUBLINGS):
-                if holds(outside / 2):
-                    inside = outside / 2
-                    break
-                outside /= 2
-            if inside == 0.0:
-                return Edge(0.0, True)
+            while inside == 0.0:
+                if outside < 2.0**-DOUBLINGS:
+                    return Edge(0.0, True)
+                inside, outside = (outside / 2, outside) if plausible.holds(at(outside / 2)) else (0.0, outside / 2)
         for _ in range(BISECTIONS):
             middle = (inside + outside) / 2
-            inside, outside = (middle, outside) if holds(middle) else (inside, middle)
+            inside, outside = (middle, outside) if plausible.holds(at(middle)) else (inside, middle)
         return Edge(inside, True)

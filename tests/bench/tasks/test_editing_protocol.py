@@ -47,6 +47,24 @@ def test_the_edge_is_where_95_percent_stay_plausible(world):
     assert int((beyond <= 1).sum()) == 37
 
 
+def test_a_path_that_comes_to_its_end_has_no_edge(world, blocks):
+    """Where codes are normalised, as z is by mapping networks, no step is implausible: the search stops where nothing moves."""
+
+    class Sphere(blocks.Linear):
+        def convert(self, codes, space):
+            values = codes.values
+            if codes.space == Space.Z and space != Space.Z:
+                values = torch.nn.functional.normalize(values, dim=1) * blocks.D**0.5
+            return codes.with_values(values, Space(space))
+
+    round_world = world.but(generator=Sphere())
+    cell = round_world.cell(round_world.directions({"warmth": {0: 1.0}}))
+    calibrate = round_world.generator.sample(stream_ids("calibrate", 16), seed=3)
+    path = replace(cell.fitted.editor, space=Space.Z).path(calibrate, [Request("warmth")])
+    edge = find_edge(Plausible(cell), path, 1)
+    assert not edge.found and 8 <= edge.strength <= 64
+
+
 @pytest.mark.parametrize("unit", [1e-3, 1.0, 1e3])
 def test_the_edge_does_not_depend_on_the_editors_unit(world, unit):
     cell = world.cell(world.directions({"warmth": {0: unit}}))

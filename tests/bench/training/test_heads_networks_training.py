@@ -12,8 +12,8 @@ from bench.domains.heads.networks import SPECS, spec
 from bench.errors import InputError
 from bench.training import heads_networks as training
 from bench.training.heads_cards import attribute_figures, cross_talk, probe_r2, r_squared, spreads, sweep, verification_auc
-from bench.training.heads_networks import Learner, Recipe, blurred, draw, standardised, train_heads_networks, train_network
-from bench.training.heads_pool import SOFT_EVERY, Pool, load_pool, person_factors, render_bytes, to_bytes
+from bench.training.heads_networks import Learner, Recipe, blurred, draw, train_heads_networks, train_network
+from bench.training.heads_pool import SOFT_EVERY, Pool, load_pool, person_factors, render_bytes, standardised, to_bytes
 
 TINY = Recipe(pairs=32, batch=8, checkpoint_seconds=0.2)
 

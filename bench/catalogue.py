@@ -52,7 +52,7 @@ class Catalogue:
         return self._loaded[kind, name]
 
     def task(self, name: str) -> Task:
-        return self.once("task", name, lambda: self.registry.load("tasks", name)())
+        return self.once("task", name, lambda: self._make("tasks", name))
 
     def settings(self, name: str) -> pydantic.BaseModel:
         """A task's settings. Raises InputError where the suite's do not fit."""
@@ -68,7 +68,7 @@ class Catalogue:
         return self.once("method", index, lambda: self._make_method(choice.name, choice.options))
 
     def _make_method(self, name: str, options: Mapping[str, Any]) -> Any:
-        kind = self.registry.load("methods", name)
+        kind = self._load("methods", name)
         given = {key: value for key, value in options.items() if key != "hold" or "hold" in kind.Options.model_fields}
         checked(kind.Options, given, f"suite {self.suite.name}, method {name}")
         return kind(**given)
@@ -90,9 +90,8 @@ class Catalogue:
 
     def _make_place(self, name: str) -> Place:
         with self.clock.measure("load"):
-            found = self.registry.load("generators", name)
-            generator = (found if isinstance(found, Generator) else found()).to(self.device)
-            domain = self.once("domain", generator.info.domain, lambda: self._make_domain(generator.info.domain))
+            generator = self._make("generators", name).to(self.device)
+            domain = self.once("domain", generator.info.domain, lambda: self._make("domains", generator.info.domain))
             networks = {}
             for network in dict.fromkeys([*domain.info.guides.values(), *domain.info.judges.values()]):
                 try:
@@ -101,6 +100,12 @@ class Catalogue:
                     continue  # a network that was not fetched: the cells that ask for it are skipped, and say so
             return Place(generator, domain, networks)
 
-    def _make_domain(self, name: str) -> Domain:
-        found = self.registry.load("domains", name)
-        return found if isinstance(found, Domain) else found()
+    def _make(self, kind: str, name: str) -> Any:
+        """What the class or function of that name makes, or the object itself where that is what is registered."""
+        found = self._load(kind, name)
+        return found if isinstance(found, (Generator, Domain, Task)) else found()
+
+    def _load(self, kind: str, name: str) -> Any:
+        # Importing scientific libraries takes seconds: it has its place in the time breakdown.
+        with self.clock.measure("load"):
+            return self.registry.load(kind, name)

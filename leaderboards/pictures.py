@@ -62,7 +62,7 @@ def small_png(pixels: np.ndarray, limit: int = LIMIT) -> bytes:
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         part = image if scale == 1 else image.resize(size, Image.Resampling.LANCZOS)
         out = io.BytesIO()
-        part.quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+        part.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
         if out.tell() <= limit or size == (1, 1):
             return out.getvalue()
         # Bytes grow about with the area; a step of at least a tenth ends the search soon.

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jinja2
 
 from bench.records import Record
+from leaderboards import sections
 from leaderboards.claims import SOURCES, Decision
 from leaderboards.folder import Results
-from leaderboards.headlines import task_settings
 from leaderboards.ranking import BOUNDS, Entry
+from leaderboards.sections import markdown, n_of
 from leaderboards.tables import Board
-from leaderboards.vocabulary import ARROWS, CHANGE, EFFECT, HEADLINES, entry, label, number, order, title, with_interval
+from leaderboards.vocabulary import ARROWS, CHANGE, EFFECT, HEADLINES, entry, label, number, title, with_interval
 
 CURVES = ("leakage", "identity")
-
-
-def markdown(header: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[int] = ()) -> str:
-    """A Markdown table; cells lose line breaks and pipes. right: columns set flush right."""
-    clean = lambda cell: re.sub(r"\s+", " ", str(cell)).replace("|", "\\|") or " "  # noqa: E731
-    lines = ["| " + " | ".join(clean(c) for c in header) + " |"]
-    lines.append("| " + " | ".join("---:" if i in right else "---" for i in range(len(header))) + " |")
-    lines += ["| " + " | ".join(clean(c) for c in row) + " |" for row in rows]
-    return "\n".join(lines)
 
 
 def render(
@@ -55,11 +47,12 @@ def render(
         suite=run["suite"], tasks=tasks, change_metric=CHANGE,
         fits_note=" and fits" if "codes+fits" in over else "; with one fit of each method they say nothing of other fits",
         tables={
-            "generators": _generators(results), "judges": _judges(results), "protocol": _protocol(results),
-            "missing": _missing(results), "unreached": _unreached(results), "times": _times(results),
-            "environment": _environment(run["environment"]),
+            "generators": sections.generators(results), "judges": sections.judges(results),
+            "protocol": sections.protocol(results), "missing": sections.missing(results),
+            "unreached": sections.unreached(results), "times": sections.times(results),
+            "environment": sections.environment(run["environment"]),
         },
-        claims=_claims(results, decisions), time_plot="plots/time.png", time_text=_time_text(run),
+        claims=_claims(results, decisions), time_plot="plots/time.png", time_text=sections.time_text(run),
         wide_files=", ".join(f"`{name}`" for name in wide) or "there are no wide tables beside",
     )  # fmt: skip
     return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
@@ -84,12 +77,6 @@ def _column(metric: str, records: Sequence[Record]) -> str:
     return " ".join(filter(None, (title(metric), ARROWS[ways.pop()] if len(ways) == 1 else "", ", ".join(judges))))
 
 
-def _n(records: Iterable[Record]) -> str:
-    """'64', or '60 to 64' where it differs."""
-    found = sorted({r.n for r in records if r.status == "ok" and r.n})
-    return "0" if not found else str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"
-
-
 def _board(results: Results, task: str, generator: str, board: Board | None, plots: dict[str, bytes]) -> dict[str, Any]:
     if board is None:
         return {"generator": generator, "table": ""}
@@ -102,7 +89,7 @@ def _board(results: Results, task: str, generator: str, board: Board | None, plo
     path = lambda kind: name if (name := f"plots/{task}-{generator}-{kind}.png") in plots else ""  # noqa: E731
     pictures = [one for one in results.run["pictures"] if (one["task"], one["generator"]) == (task, generator)]
     return {
-        "generator": generator, "effect": effect, "n": _n(records), "table": _ranked(board, metrics, records),
+        "generator": generator, "effect": effect, "n": n_of(records), "table": _ranked(board, metrics, records),
         "notes": _board_notes(board, metrics, records), "heat_judge": judge_of(CHANGE),
         "forest": path("ranking"), "tradeoff": path("tradeoff"), "heat": path("rescoring"),
         "curve_judges": "; ".join(f"{title(m)}: {judge_of(m)}" for m in (EFFECT, *CURVES)),
@@ -140,7 +127,7 @@ def _board_notes(board: Board, metrics: Sequence[str], records: Sequence[Record]
         f"{ranking.replicates} replicates, Holm over all {pairs} pairs): equal ranks cannot be told apart. *average rank* is "
         f"over {len(ranking.questions)} questions (target, sign, headline); unreached effects tie last in theirs. Headline "
         "columns average over the (target, sign) that an entry reaches: read them beside *unreached*, which counts the others. "
-        f"n = {_n(records)} codes behind each reading."
+        f"n = {n_of(records)} codes behind each reading."
     ]
     if ranking.replicates < ranking.needed:
         lines.append(
@@ -172,7 +159,7 @@ def _targets(results: Results, board: Board, metrics: Sequence[str], records: Se
                 if mine:
                     failed = max(r.n_failed for r in mine.values())
                     values = [_value(mine.get(metric)) for metric in metrics]
-                    rows.append([label(one), {"+": "+", "-": "−", "": ""}[sign], *values, _n(mine.values()), failed])
+                    rows.append([label(one), {"+": "+", "-": "−", "": ""}[sign], *values, n_of(mine.values()), failed])
         header = ["entry", "sign", *(_column(m, records) for m in metrics), "n", "n failed"]
         out.append({"target": target, "table": markdown(header, rows)})
     return out
@@ -200,84 +187,6 @@ def _assignment(results: Results, task: str, generator: str) -> str:
     return markdown(["method", "fit", "target", "component", "confidence", "effect, sigma", "runner-up (confidence)"], rows)
 
 
-def _generators(results: Results) -> str:
-    seen: dict[str, dict] = {}
-    for record in results.records:
-        seen.setdefault(record.generator, {"sha": record.generator_sha, "domain": record.domain})
-    hashes = {(h["generator"], h["task"]): h["hash"] for h in results.run["protocol_hashes"]}
-    rows = []
-    for name in results.generators:
-        one = seen.get(name, {"sha": "", "domain": ""})
-        mine = [f"{task}: `{value[:12]}`" for (g, task), value in sorted(hashes.items()) if g == name]
-        rows.append([name, one["domain"], f"`{one['sha'][:12]}`" if one["sha"] else "–", ", ".join(mine) or "–"])
-    return markdown(["generator", "domain", "fingerprint", "protocol hash"], rows)
-
-
-def _judges(results: Results) -> str:
-    found: dict[tuple[str, str], list[Record]] = defaultdict(list)
-    for record in results.records:
-        if record.judge:
-            found[record.judge, record.judge_sha].append(record)
-    rows = [
-        [
-            judge,
-            f"`{sha[:12]}`" if sha else "–",
-            ", ".join(sorted({r.metric for r in records})),
-            _n(r for r in records if r.target),
-        ]
-        for (judge, sha), records in sorted(found.items())
-    ]
-    return markdown(["judge (or guide)", "fingerprint", "metrics", "n"], rows) if rows else "No judge was asked."
-
-
-def _protocol(results: Results) -> str:
-    rows = []
-    for task in results.tasks:
-        for key, value in task_settings(results, task).items():
-            shown = ", ".join(map(str, value)) if isinstance(value, list) else "all" if value is None else value
-            rows.append([task, key, shown])
-    rows += [["all", key, results.run["suite"][key]] for key in ("bank", "budget", "fit_seeds", "seed")]
-    return markdown(["task", "setting", "value"], rows)
-
-
-def _missing(results: Results) -> str:
-    """Cells that left nothing, then questions that could not be asked; entries with one reason share a row."""
-    unsaid = "no reason was given"
-    whole = [cell for cell in results.cells if cell.status != "ok"]
-    lost = {(cell.task, cell.generator, cell.entry) for cell in whole}
-    found: dict[tuple[str, ...], dict[str, None]] = defaultdict(dict)
-    for cell in whole:
-        found[cell.task, cell.generator, cell.status, "all", cell.reason or unsaid][label(cell.entry)] = None
-    asked: dict[tuple, set[str]] = defaultdict(set)
-    for r in results.records:
-        if r.status in ("skipped", "error") and (r.task, r.generator, entry(r)) not in lost:
-            what = f"{r.target} {'−' if r.sign == '-' else r.sign}".strip() or r.metric or "all"
-            asked[r.task, r.generator, r.status, r.reason or unsaid, label(entry(r))].add(what)
-    for (task, generator, status, reason, one), what in sorted(asked.items()):
-        found[task, generator, status, ", ".join(sorted(what)), reason][one] = None
-    if not found:
-        return "Nothing was skipped and nothing failed."
-    rows = [[task, g, ", ".join(entries), what, status, reason] for (task, g, status, what, reason), entries in found.items()]
-    return markdown(["task", "generator", "entries", "what", "status", "reason"], rows)
-
-
-def _unreached(results: Results) -> str:
-    found: dict[tuple[str, str, Entry, str], set[str]] = defaultdict(set)
-    for r in results.records:
-        if r.status == "unreached" and r.target and r.metric in (EFFECT, *HEADLINES):
-            found[r.task, r.generator, entry(r), r.point].add(f"{r.target} {'−' if r.sign == '-' else r.sign}".strip())
-    if not found:
-        return "Every entry reached every effect."
-    place = {one: i for i, one in enumerate(order(key[2] for key in found))}
-    rows = []
-    for (task, g, one, point), what in sorted(found.items(), key=lambda item: (*item[0][:2], place[item[0][2]], item[0][3])):
-        effect = f"{point.removeprefix('effect_')} sigma" if point.startswith("effect_") else point
-        rows.append([task, g, label(one), effect, ", ".join(sorted(what))])
-    return "Effects that were not reached within the plausible range:\n\n" + markdown(
-        ["task", "generator", "entry", "effect", "targets"], rows
-    )
-
-
 def _claims(results: Results, decisions: Sequence[Decision]) -> list[dict[str, str]]:
     """A table for each source of claims."""
     out = []
@@ -287,7 +196,7 @@ def _claims(results: Results, decisions: Sequence[Decision]) -> list[dict[str, s
             mine = [r for r in results.records if r.generator == d.generator and entry(r) in (d.left, d.right) and r.target]
             metric = d.claim.headline if d.claim.headline in HEADLINES else CHANGE
             read = [r for r in mine if r.metric == metric]
-            by = f"{title(d.claim.headline)}, {', '.join(sorted({r.judge for r in read if r.judge}))}, n = {_n(read)}"
+            by = f"{title(d.claim.headline)}, {', '.join(sorted({r.judge for r in read if r.judge}))}, n = {n_of(read)}"
             won = f"{with_interval(d.share, d.share_low, d.share_high)} of {d.questions}"
             gap = f"{with_interval(d.difference, d.low, d.high)} over {d.both}" if d.both else "–"
             verdict = f"**{d.verdict}**" + (", by reach alone" if d.by_reach else "")
@@ -296,30 +205,3 @@ def _claims(results: Results, decisions: Sequence[Decision]) -> list[dict[str, s
             header = ["generator", "claim", "left", "right", "by", "won", "difference", "verdict"]
             out.append({"source": source, "table": markdown(header, rows)})
     return out
-
-
-def _time_text(run: dict[str, Any]) -> str:
-    total = run["total_seconds"]
-    return (
-        f"{total:.1f} s in all, {100 * run['network_share']:.0f} % of it inside networks and fits. What came from the store cost "
-        "this run nothing."
-    )
-
-
-def _times(results: Results) -> str:
-    rows = [
-        [cell.generator, label(cell.entry), cell.card["fit_seed"], cell.task, f"{cell.fit_seconds:.1f}", f"{cell.seconds:.1f}"]
-        for cell in results.cells
-        if cell.status == "ok"
-    ]
-    header = ["generator", "entry", "fit", "task", "fit, s", "cell, s"]
-    return markdown(header, rows, right=(4, 5)) if rows else "No cell was computed."
-
-
-def _environment(environment: dict[str, Any]) -> str:
-    rest = {k: v for k, v in environment.items() if k != "command"}
-    command = environment.get("command")
-    shown = " ".join(command) if isinstance(command, list) else command
-    lines = [f"```sh\n{shown}\n```\n"] if shown else []
-    flat = lambda v: ", ".join(f"{k} {x}" for k, x in sorted(v.items())) if isinstance(v, dict) else v  # noqa: E731
-    return "\n".join([*lines, markdown(["what", "value"], [[k, flat(v)] for k, v in sorted(rest.items())])])

@@ -56,8 +56,8 @@ class Board:
 def mean_reading(table: Mapping[Question, Reading], headline: str) -> Mean:
     """The mean over the questions of one headline that the entry reaches, and its interval.
 
-    An unreached reading has no value to average: it counts as worst in the ranks and is counted beside the mean. Where a replicate
-    does not reach what the point does, the point stands in for it, so that the interval is of the same questions throughout.
+    An unreached reading has no value to average: it counts as worst in the ranks and is counted beside the mean. Where a
+    replicate does not reach what the point does, the point stands in for it: the interval is of the same questions throughout.
     """
     asked = [one for question, one in sorted(table.items()) if question[2] == headline]
     finite = [one for one in asked if np.isfinite(one.value)]

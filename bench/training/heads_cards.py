@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+import torch.nn.functional as F
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
@@ -60,13 +61,15 @@ def identity_r2(network: HeadsNetwork, pool: Pool) -> dict[str, float]:
     return {name: round(r_squared(values[:, i], truth[:, i]), 4) for i, name in enumerate(IDENTITY)}
 
 
-def probe_r2(vectors: Tensor, factors: Tensor, ridge: float = 1e-3) -> dict[str, float]:
-    """R2 of each factor and nuisance column by ridge regression, fitted on one half of the rows and tested on the other."""
-    x = torch.cat([vectors.double(), torch.ones(len(vectors), 1, dtype=torch.float64)], 1)
-    half = len(x) // 2
-    gram = x[:half].T @ x[:half] + ridge * half * torch.eye(x.shape[1], dtype=torch.float64)
-    weights = torch.linalg.solve(gram, x[:half].T @ factors[:half].double())
-    return {name: round(r_squared(x[half:] @ weights[:, i], factors[half:, i]), 4) for i, name in enumerate(NAMES + NUISANCE)}
+def probe_r2(fit: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], ridge: float = 1e-3) -> dict[str, float]:
+    """R2 on `test` of each factor and nuisance column, by ridge regression on `fit`; both are features [N, D] and factor rows.
+
+    The fit needs many more rows than features: with N rows it adds about D / N to the residual variance.
+    """
+    (x, factors), (tested, truth) = ((F.pad(v.double(), (0, 1), value=1.0), f.double()) for v, f in (fit, test))
+    gram = x.T @ x + ridge * len(x) * torch.eye(x.shape[1], dtype=torch.float64)
+    predicted = tested @ torch.linalg.solve(gram, x.T @ factors)
+    return {name: round(r_squared(predicted[:, i], truth[:, i]), 4) for i, name in enumerate(NAMES + NUISANCE)}
 
 
 def sweep(bases: int, seed: int = SWEEP_SEED) -> Pool:
@@ -110,22 +113,29 @@ def figures(network: HeadsNetwork, independent: Pool, correlated: Pool, one_fact
         return {"held_out": held_out, "cross_talk": rows, "off_target_floor": floor}
     if kind == "identity":
         held_out = {name: {"verification_auc": verification_auc(read(network, pool, "identity"))} for name, pool in pools.items()}
-        ends = read(network, one_factor, "identity").view(len(FACTORS), -1, 3, network.spec.outputs)
+        ends = read(network, one_factor, "identity")
+        ends = ends.view(len(FACTORS), -1, 3, ends.shape[-1])
         alike = (ends[:, :, 0] * ends[:, :, 2]).sum(-1).mean(1).tolist()
         r2 = {name: identity_r2(network, pool) for name, pool in pools.items()}
         held_out = {name: held_out[name] | {"r2": r2[name]} for name in pools}
         return {"held_out": held_out, "similarity_over_range": {n: round(v, 4) for n, v in zip(NAMES, alike, strict=True)}}
-    held_out = {name: {"probe_r2": probe_r2(read(network, pool, "features"), pool.factors)} for name, pool in pools.items()}
+    features, half = read(network, independent, "features"), len(independent) // 2
+    fit = (features[:half], independent.factors[:half])  # one probe for both pools: the correlated one tests it under another law
+    tests = {
+        "independent": (features[half:], independent.factors[half:]),
+        "correlated": (read(network, correlated, "features"), correlated.factors),
+    }
+    held_out = {name: {"probe_r2": probe_r2(fit, test)} for name, test in tests.items()}
     ends = read(network, one_factor, "perceptual")
     ends = ends.view(len(FACTORS), -1, 3, ends.shape[-1])
-    half, whole = ((ends[:, :, k] - ends[:, :, 0]).square().sum(-1) for k in (1, 2))
+    nearer, whole = ((ends[:, :, k] - ends[:, :, 0]).square().sum(-1) for k in (1, 2))
     vectors = read(network, independent, "perceptual")
     apart = (vectors[0::2] - vectors[1::2].roll(1, 0)).square().sum(1).mean()
     return {
         "held_out": held_out,
         "distance_of_strangers": round(float(apart), 4),
         "distance_over_range": {n: round(v, 4) for n, v in zip(NAMES, whole.mean(1).tolist(), strict=True)},
-        "half_range_is_nearer": round(float((half < whole).float().mean()), 4),
+        "half_range_is_nearer": round(float((nearer < whole).float().mean()), 4),
     }
 
 

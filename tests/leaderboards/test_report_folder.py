@@ -20,7 +20,7 @@ from bench.tasks.base import CellResult, MethodCard
 from leaderboards import headlines, plots
 from leaderboards.folder import cell_key, load
 from leaderboards.pictures import LIMIT, sheet, small_png
-from leaderboards.report import markdown
+from leaderboards.sections import markdown
 from leaderboards.strips import chosen_columns, column_captions
 from leaderboards.write import rebuild_report, write_results
 

@@ -30,15 +30,15 @@ PLAUSIBLE_QUANTILE = 0.999
 PLAUSIBLE_SHARE = 0.95
 # Whether w is compared in p_n where the generator has a p, and the least variance of an axis, as a share of the largest one. Both
 # are measured: with p_n and a small floor the axes along which samples hardly vary decide alone, because straight lines in w
-# bend in p. On a StyleGAN2 of heads (D = 64) that ends the range of a yaw direction at 0.16 standard deviations, where nothing
-# is to be seen yet; in w with this floor it ends at 1.8, a little before pictures begin to break.
+# bend in p. On a StyleGAN2 of heads (D = 64) that ends the range of a yaw direction at 0.2 standard deviations, an effect of 0.1
+# sigma; in w with this floor it ends at about 2, a little before pictures begin to break.
 PLAUSIBLE_P = False
 PLAUSIBLE_FLOOR = 1e-2
 # For reports.
 PLAUSIBLE_NOTE = (
     "The plausible range may penalise methods whose directions run along axes that samples hardly vary on, and edits of one "
-    "factor against its correlations, which leave the beaten track. It does not limit edits in z: mapping networks normalise z, so that "
-    "every z, however far, makes a plausible w."
+    "factor against its correlations, which leave the beaten track. It does not limit edits in z: mapping networks normalise z, "
+    "so that every z, however far, makes a plausible w."
 )
 # A path that moves by less than this share of what it moved so far, when its strength doubles, has come to its end.
 SATURATED = 0.1

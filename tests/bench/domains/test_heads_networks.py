@@ -39,7 +39,7 @@ def rendered(pairs: int, seed: int, independent: bool) -> Pool:
 @pytest.fixture(scope="module")
 def pools() -> dict[str, Pool]:
     """Renders that neither training nor the cards have seen."""
-    return {"independent": rendered(200, 31, True), "correlated": rendered(100, 32, False), "one_factor": sweep(10, seed=33)}
+    return {"independent": rendered(500, 31, True), "correlated": rendered(100, 32, False), "one_factor": sweep(10, seed=33)}
 
 
 def near(measured, stated, path: str, tolerance) -> None:
@@ -59,7 +59,7 @@ def allowed(path: str, stated: float) -> float:
     if "auc" in path:
         return 0.01
     if "r2" in path:
-        return 0.02 + 0.5 * (1 - min(1.0, stated)) if "probe" not in path else 0.2 + 0.5 * (1 - min(1.0, stated))
+        return (0.06 if "probe" in path else 0.02) + 0.25 * (1 - stated)  # a probe fitted on fewer rows reads a little less
     if "floor" in path:
         return 0.05
     return 0.2 + 0.25 * abs(stated)  # changes over a factor's range, from ten bases
@@ -70,7 +70,7 @@ def test_figures_are_the_cards(domain, pools, name):
     card = load_card(WEIGHTS / f"{name}.json")
     measured = figures(domain.network(name), **pools)
     for key, value in measured.items():
-        near(value, {k: v for k, v in card[key].items()} if isinstance(value, dict) else card[key], key, allowed)
+        near(value, card[key], key, allowed)
 
 
 def test_judge_of_attributes_is_good_enough():

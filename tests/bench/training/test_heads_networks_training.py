@@ -171,7 +171,7 @@ def test_probe_agrees_with_scikit_learn():
     generator = torch.Generator().manual_seed(0)
     x, rows = torch.randn(400, 8, generator=generator), person_factors(200, seed=7, independent=True)
     x[:, 0] += 0.2 * rows[:, INDEX["yaw"]]
-    ours = probe_r2(x, rows, ridge=0.01)
+    ours = probe_r2((x[:200], rows[:200]), (x[200:], rows[200:]), ridge=0.01)
     fit = Ridge(alpha=0.01 * 200, fit_intercept=False).fit(np.c_[x[:200], np.ones(200)], rows[:200, INDEX["yaw"]])
     theirs = fit.score(np.c_[x[200:], np.ones(200)], rows[200:, INDEX["yaw"]])
     assert ours["yaw"] == pytest.approx(theirs, abs=1e-3) and ours["yaw"] > 0.8 > 0.3 > ours["smile"]

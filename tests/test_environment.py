@@ -14,5 +14,17 @@ def test_the_build_machine_tests_the_cpu_build_of_torch():
 
 
 def test_the_installed_distribution_carries_weights_suites_and_templates():
-    names = {str(f) for f in metadata.files("latentbench") or ()}
-    assert "bench/suites/quick.yaml" in names or any(n.endswith("direct_url.json") for n in names)
+    try:
+        names = {str(f) for f in metadata.files("latentbench") or ()}
+    except metadata.PackageNotFoundError:
+        pytest.skip("run from the source folder")
+    if not any(name.startswith("bench/") and name.endswith(".py") for name in names):
+        pytest.skip("installed as a link to the source folder")
+    for name in (
+        "bench/suites/quick.yaml",
+        "bench/generators/weights/heads_stylegan2.safetensors",
+        "bench/generators/weights/heads_stylegan2.json",
+        "bench/domains/heads/weights/heads-id.safetensors",
+        "leaderboards/templates/report.md.j2",
+    ):
+        assert name in names

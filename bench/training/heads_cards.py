@@ -15,7 +15,7 @@ from torch import Tensor
 
 from bench.domains.heads.factors import FACTORS, IDENTITY, INDEX, NAMES, NUISANCE
 from bench.domains.heads.networks import BINARY, CONTINUOUS, HeadsNetwork
-from bench.training.heads_pool import Pool, load_pool, person_factors, render_bytes, renderer_look, standardised
+from bench.training.heads_pool import SEEDS, Pool, load_pool, person_factors, render_bytes, renderer_look, standardised
 
 if TYPE_CHECKING:
     from bench.training.heads_networks import Recipe
@@ -128,6 +128,7 @@ def figures(network: HeadsNetwork, independent: Pool, correlated: Pool, one_fact
     held_out = {name: {"probe_r2": probe_r2(fit, test)} for name, test in tests.items()}
     ends = read(network, one_factor, "perceptual")
     ends = ends.view(len(FACTORS), -1, 3, ends.shape[-1])
+    # The whole range of `background` is 0.8 of the hue circle, so its half is the farther one: the best share is 17 / 18.
     nearer, whole = ((ends[:, :, k] - ends[:, :, 0]).square().sum(-1) for k in (1, 2))
     vectors = read(network, independent, "perceptual")
     apart = (vectors[0::2] - vectors[1::2].roll(1, 0)).square().sum(1).mean()
@@ -173,6 +174,7 @@ def make_card(network: HeadsNetwork, pools: Path, *, sha256: str, facts: dict[st
         "data": f"renders of persons in pairs that share the identity factors; {data}",
         "augmentation": "blur, noise, gain and offset per channel, shift by a pixel: mild, as GAN pictures are softer",
         "recipe": asdict(recipe),
+        "seed": SEEDS[one.role],
         "training": facts,
         "renderer_look": renderer_look(),
         "held_out_pictures": {"independent": len(independent), "correlated": len(correlated), "one_factor_bases": 48},

@@ -24,9 +24,7 @@ from bench.domains.heads.networks import BINARY, CONTINUOUS, SPECS, HeadsNetwork
 from bench.generators.weights import load_safetensors, save_half
 from bench.streams import stream_seed
 from bench.training.heads_cards import make_card
-from bench.training.heads_pool import Pool, load_pool, standardised
-
-SEEDS = {"judge": 101, "guide": 202}  # of the training pictures; initialisation and batches have the network's name as seed
+from bench.training.heads_pool import SEEDS, Pool, load_pool, standardised
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from bench.domains.heads.networks import scales
 from bench.domains.heads.renderer import render
 from bench.streams import normal_rows, stream_rng
 
+SEEDS = {"judge": 101, "guide": 202}  # of the training pictures; initialisation and batches have the network's name as seed
 SOFT_EVERY = 8  # one row in so many has glasses and beard of an opacity between 0 and 1, where soft rows are asked for
 
 

@@ -64,7 +64,7 @@ def make_plan(bench: Workbench) -> Plan:
                     fit = Fit(generator, index, fit_seed)
                     cell = Cell(fit, task)
                     plan.cells.append(cell)
-                    plan.cards[fit] = _placeholder(bench, fit) if broken else bench.card(fit)
+                    plan.cards[fit] = _card_of_broken(bench, fit) if broken else bench.card(fit)
                     if problem:
                         plan.problems[cell] = problem
     return plan
@@ -108,7 +108,7 @@ def _supported(bench: Workbench, task: str, generator: str, index: int) -> None:
         raise UnsupportedError(reason)
 
 
-def _placeholder(bench: Workbench, fit: Fit) -> MethodCard:
+def _card_of_broken(bench: Workbench, fit: Fit) -> MethodCard:
     """The card of a method that cannot be loaded: all that is known of it is what the suite says."""
     choice = bench.suite.methods[fit.method]
     variant = ",".join(f"{key}={value}" for key, value in choice.options.items())

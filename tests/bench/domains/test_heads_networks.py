@@ -17,15 +17,6 @@ from bench.training.heads_cards import figures, sweep
 from bench.training.heads_pool import Pool, person_factors, render_bytes
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Small work on a busy machine: threads that wait for one another cost more than they give."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def domain() -> HeadsDomain:
     return heads()

@@ -14,15 +14,6 @@ from bench.generators.heads_oracle import HeadsOracle, heads_oracle, smooth_fact
 from bench.interventions import Unit
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Small work on a busy machine: threads that wait for one another cost more than they give."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def oracle() -> HeadsOracle:
     return heads_oracle()

@@ -18,15 +18,6 @@ from bench.training.heads_pool import SOFT_EVERY, Pool, load_pool, person_factor
 TINY = Recipe(pairs=32, batch=8, checkpoint_seconds=0.2)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Small work on a busy machine: threads that wait for one another cost more than they give."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def pool() -> Pool:
     rows = person_factors(32, seed=1, independent=True)

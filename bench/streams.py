@@ -36,3 +36,10 @@ def normal_rows(ids: Tensor, width: int, *, seed: int, name: str = "z") -> Tenso
     for row, one in zip(rows, ids.tolist(), strict=True):
         row[:] = np.random.Generator(np.random.Philox(key=np.array([key, one], np.uint64))).standard_normal(width)
     return torch.from_numpy(rows)
+
+
+def label_rows(ids: Tensor, classes: int, *, seed: int) -> Tensor:
+    """One-hot class rows [N, classes] float32, every class as likely; row i is a function of (seed, ids[i]) alone."""
+    key = stream_seed("label", seed)
+    drawn = [np.random.Generator(np.random.Philox(key=np.array([key, one], np.uint64))).integers(classes) for one in ids.tolist()]
+    return torch.nn.functional.one_hot(torch.tensor(drawn, dtype=torch.int64), classes).float()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from typing import Any
@@ -17,7 +17,7 @@ from bench.cards import GeneratorInfo
 from bench.codes import Codes, Space
 from bench.errors import SpaceError
 from bench.interventions import Intervention
-from bench.streams import normal_rows
+from bench.streams import label_rows, normal_rows
 
 
 class Generator(nn.Module, ABC):
@@ -46,13 +46,37 @@ class Generator(nn.Module, ABC):
         return next((t.device for t in self.state_dict().values()), torch.device("cpu"))
 
     def sample(self, ids: Tensor, *, seed: int, labels: Tensor | None = None) -> Codes:
-        """z codes [N, D], standard normal; row i is a function of (seed, ids[i]) alone."""
+        """z codes [N, D], standard normal; row i is a function of (seed, ids[i]) alone.
+
+        labels: class weights [N, K]; a class-conditional generator draws a class for every id where none are given.
+        """
         values = normal_rows(ids, self.info.spaces["z"][0], seed=seed).to(self.device)
+        if labels is None and self.info.n_labels:
+            labels = label_rows(ids, self.info.n_labels, seed=seed).to(self.device)
         return Codes(Space.Z, values, ids, labels)
 
-    @abstractmethod
     def convert(self, codes: Codes, space: Space | str) -> Codes:
-        """The same pictures' codes in another space. Raises SpaceError where mathematics has no way."""
+        """The same pictures' codes in another space, by the steps of `step`. Raises SpaceError where mathematics has no way."""
+        if space not in list(Space):
+            raise SpaceError(f"unknown space '{space}': {self.info.name} has {', '.join(self.info.spaces)}")
+        goal, start = Space(space), codes.space
+        if start not in self.info.spaces or goal not in self.info.spaces:
+            known = ", ".join(self.info.spaces)
+            raise SpaceError(f"{self.info.name} cannot convert {start} to {goal}: its spaces are {known}")
+        if codes.values.shape[1:] != self.info.spaces[start]:
+            shape, need = list(codes.values.shape[1:]), list(self.info.spaces[start])
+            raise SpaceError(f"codes in {start} of {self.info.name} have the shape {need} each, not {shape}")
+        if goal == start:
+            return codes
+        step = self.step(start, goal)
+        if step is None:
+            raise SpaceError(f"there is no way from {start} to {goal}: the map is not invertible, or rows differ by layer")
+        middle, values = step
+        return self.convert(codes.with_values(values(codes), middle), goal)
+
+    def step(self, start: Space, goal: Space) -> tuple[Space, Callable[[Codes], Tensor]] | None:
+        """The next space on the way from start to goal, and the map of codes to values there; None where there is no way."""
+        return None
 
     def truncated(self, psi: float, cutoff: int | None = None) -> Generator:
         """Another generator, with another fingerprint, that draws w+ rows below `cutoff` (None: all) toward the mean w by psi."""

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.generators.layered import Visit, leave
 from bench.generators.resample import conv_up, fir_filter, upsample
 
 SLOPE = 0.2
@@ -128,7 +129,6 @@ class Block(nn.Module):
 
 
 Noise = Callable[[str, StyledConv], Tensor | None]
-Visit = Callable[[str, Tensor], Tensor]
 
 
 def constant_noise(name: str, layer: StyledConv) -> Tensor:
@@ -177,7 +177,7 @@ class Synthesis(nn.Module):
         return [layer.affine(ws[:, row]) for _, layer, row in self.layers()]
 
     def forward(
-        self, styles: Sequence[Tensor], *, noise: Noise = constant_noise, visit: Visit | None = None, last: str | None = None
+        self, styles: Sequence[Tensor], *, noise: Noise = constant_noise, visit: Visit = leave, last: str | None = None
     ) -> Tensor:
         """Pictures [N, 3, R, R] for one style per layer.
 
@@ -189,12 +189,10 @@ class Synthesis(nn.Module):
         image: Tensor | None = None
         for (name, layer, _), style in zip(self.layers(), styles, strict=True):
             if isinstance(layer, ToRGB):
-                colours = layer(x, style)
-                colours = colours if visit is None else visit(name, colours)
+                colours = visit(name, layer(x, style))
                 image = colours if image is None else upsample(image, self.b4.resample_filter) + colours
             else:
-                x = layer(x, style, noise(name, layer))
-                x = x if visit is None else visit(name, x)
+                x = visit(name, layer(x, style, noise(name, layer)))
             if name == last:
                 break
         return image

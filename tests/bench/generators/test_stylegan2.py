@@ -99,7 +99,7 @@ def test_the_card_follows_the_official_layout(generator):
     ]
     # A toRGB takes the row of the convolution after it; the last has one of its own.
     assert [layer.rows for layer in layers] == [(0,), (1,), (1,), (2,), (3,), (3,), (4,), (5,), (5,), (6,), (7,)]
-    assert generator.info.spaces == {"z": (32,), "w": (32,), "w+": (8, 32), "s": (160,), "p": (32,), "p+": (8, 32)}
+    assert generator.info.spaces == {"z": (32,), "w": (32,), "w+": (8, 32), "s": (160,), "p": (32,), "p+": (8, 32), "p_n": (32,)}
     assert [layer.is_rgb for layer in layers] == [layer.name.endswith("torgb") for layer in layers]
 
 

@@ -19,25 +19,48 @@ from methods.base import Edit
 GUIDE = "guide"
 
 
+def find_judges(domain: Domain) -> tuple[dict[str, Network], dict[str, str]]:
+    """The judges of this task by reading, and for every other reading why there is none (not fetched, say).
+
+    Raises UnsupportedError where there is none for attributes: nothing else says what an edit did.
+    """
+    found, missing = {"attributes": domain.judge("attributes")}, {}
+    for reading in READINGS:
+        try:
+            found[reading] = domain.judge(reading)
+        except UnsupportedError as error:
+            missing[reading] = str(error)
+    return found, missing
+
+
 def judges_of(domain: Domain) -> dict[str, Network]:
-    """The judges of this task by reading. Raises UnsupportedError where the domain has none for attributes."""
-    if "attributes" not in domain.info.judges:
-        raise UnsupportedError(f"domain {domain.info.name} has no judge for attributes: nothing says what an edit did")
-    return {reading: domain.judge(reading) for reading in READINGS if reading in domain.info.judges}
+    """The judges of this task by reading. Raises UnsupportedError where there is none for attributes."""
+    return find_judges(domain)[0]
 
 
 def readers_of(domain: Domain) -> dict[str, Network]:
-    """Judges by reading, and the guide of attributes under GUIDE. Raises UnsupportedError where attributes lack either."""
+    """Judges by reading, and the guide of attributes under GUIDE.
+
+    Raises UnsupportedError where attributes lack either, or the judge does not score every attribute of the domain.
+    """
     judges, guide = judges_of(domain), domain.guide("attributes")
-    missing = [name for name in domain.info.names if name not in judges["attributes"].names or name not in guide.names]
+    missing = [name for name in domain.info.names if name not in judges["attributes"].names]
     if missing:
-        raise UnsupportedError(f"domain {domain.info.name}: judge or guide does not score {', '.join(missing)}")
+        raise UnsupportedError(f"domain {domain.info.name}: the judge does not score {', '.join(missing)}")
     return {**judges, GUIDE: guide}
 
 
+def guided(domain: Domain) -> list[str]:
+    """The attributes of the card that the guide scores, in the card's order."""
+    known = set(domain.guide("attributes").names)
+    return [name for name in domain.info.names if name in known]
+
+
 def scores(domain: Domain, network: Network, values: Tensor) -> Tensor:
-    """A network's attribute scores [N, A] with columns in the order of the domain's card."""
-    return values[:, [list(network.names).index(name) for name in domain.info.names]]
+    """A network's attribute scores [N, A] with columns in the order of the domain's card; NaN where it does not score one."""
+    names = list(network.names)
+    none = torch.full_like(values[:, 0], float("nan"))
+    return torch.stack([values[:, names.index(name)] if name in names else none for name in domain.info.names], 1)
 
 
 def read_pictures(passes: Passes, domain: Domain, readers: Mapping[str, Network], images: Tensor) -> dict[str, Tensor]:

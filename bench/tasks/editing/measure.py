@@ -14,7 +14,7 @@ from torch import Tensor
 from bench.codes import Codes
 from bench.tasks.base import CellContext, CellResult
 from bench.tasks.editing.grid import guide_curve, place
-from bench.tasks.editing.judged import GUIDE, read_edits, readers_of
+from bench.tasks.editing.judged import GUIDE, guided, read_edits, readers_of
 from bench.tasks.editing.moves import Move
 from bench.tasks.editing.plausible import Plausible, find_edge
 from bench.tasks.editing.pool import Pool, test_rows
@@ -67,6 +67,8 @@ class TargetMeasure:
         cell, column, direction = self.cell, self.names.index(target), SIGNS[sign] * move.turn
         if direction < 0 and not cell.fitted.editor.signed:
             return f"the method edits one way only, and that does not {'raise' if sign == '+' else 'lower'} {target}"
+        if target not in guided(cell.domain):
+            return f"the guide {self.readers[GUIDE].name} does not score {target}, so that nothing places its strengths"
         if math.isinf(float(self.pool.sigma[column])):
             return f"the judge sees no {target} change over {len(self.pool.codes)} samples"
         binary = is_binary(cell.domain.info.attributes[column])

@@ -11,7 +11,7 @@ import torch
 from bench.codes import Codes, Space
 from bench.streams import stream_seed
 from bench.tasks.base import CellContext
-from bench.tasks.editing.judged import GUIDE, read_edits
+from bench.tasks.editing.judged import GUIDE, guided, read_edits
 from bench.tasks.editing.plausible import Plausible, find_edge
 from bench.tasks.editing.protocol import ASSIGN_CODES, ASSIGN_SHARE
 from methods.base import Edit, Editor, Path, Request
@@ -57,7 +57,8 @@ def assigned(cell: CellContext, plausible: Plausible, calibrate: Codes, guide_si
     A step is ASSIGN_SHARE of the component's plausible edge (the nearer of its two), taken both ways where the editor can. The
     guide alone looks; a component that has no plausible step is left out.
     """
-    editor, names = cell.fitted.editor, cell.domain.info.names
+    editor, names = cell.fitted.editor, guided(cell.domain)
+    columns = [cell.domain.info.names.index(name) for name in names]
     codes = cell.bank.codes(Space.Z)[:ASSIGN_CODES]
     ways = (1, -1) if editor.signed else (1,)
     components, edits = [], [Edit(codes)]
@@ -69,14 +70,14 @@ def assigned(cell: CellContext, plausible: Plausible, calibrate: Codes, guide_si
             components.append(str(name))
             edits += [path.at(way * ASSIGN_SHARE * edge) for way in ways]
     readings, _ = read_edits(cell.passes, cell.domain, {GUIDE: cell.domain.guide("attributes")}, edits)
-    scores = torch.stack([one[GUIDE] for one in readings]).double().numpy()
+    scores = torch.stack([one[GUIDE] for one in readings]).double().numpy()[:, :, columns]
     scores = scores[:, np.isfinite(scores).all((0, 2))]
     if not components or not scores.shape[1]:
         reason = "no component makes a plausible step that the guide can read"
         return Moves({}, {"components": len(editor.targets), "reason": reason})
     after = scores[1:].reshape(len(components), len(ways), *scores.shape[1:])
-    effects = effect_matrix(scores[0], after if editor.signed else after[:, 0], guide_sigma)
-    found = assign(effects, names, cell.settings.targets)
+    effects = effect_matrix(scores[0], after if editor.signed else after[:, 0], guide_sigma[columns])
+    found = assign(effects, names, [target for target in cell.settings.targets if target in names])
     facts = {
         target: {
             "component": components[one.component],

@@ -150,6 +150,10 @@ class Rows:
         """The mean of every headline over all (target, sign) that were asked, and how sure the assignment of components is."""
         asked = [one for one in self.asked if one.status != "skipped"]
         for one in HEADLINES:
+            if one.reading in self.facts["no_judge"]:
+                why = self.facts["no_judge"][one.reading]
+                yield self._record(one, headline=True, point="summary", status="skipped", reason=why)
+                continue
             mine = [each for each in asked if one == REACH or each.available(one)]
             if not mine:
                 continue

@@ -14,7 +14,7 @@ from bench.errors import UnsupportedError, unknown
 from bench.records import Record
 from bench.tasks.base import CellContext, CellResult, MethodCard, Task
 from bench.tasks.editing import activations, protocol
-from bench.tasks.editing.judged import GUIDE, judges_of, read_edits
+from bench.tasks.editing.judged import GUIDE, find_judges, judges_of, read_edits
 from bench.tasks.editing.measure import TargetMeasure
 from bench.tasks.editing.moves import moves_of, offers_components
 from bench.tasks.editing.plausible import Plausible
@@ -98,11 +98,13 @@ class EditingTask(Task):
 
     def _facts(self, cell: CellContext, rules: Sequence[str]) -> dict[str, Any]:
         info, guide = cell.domain.info, cell.domain.guide("attributes")
+        judges, missing = find_judges(cell.domain)
         return {
             "attributes": list(info.names),
             "binary": [a.name for a in info.attributes if protocol.is_binary(a)],
             "sigma_rules": dict(zip(info.names, rules, strict=True)),
-            "judges": {reading: [net.name, net.fingerprint[:SHA]] for reading, net in judges_of(cell.domain).items()},
+            "judges": {reading: [net.name, net.fingerprint[:SHA]] for reading, net in judges.items()},
+            "no_judge": missing,
             "guide": [guide.name, guide.fingerprint[:SHA]],
             "seconds": {},
         }

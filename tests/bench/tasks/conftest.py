@@ -12,6 +12,7 @@ from bench.bank import FitBank
 from bench.cards import Attribute, DomainInfo, GeneratorInfo
 from bench.codes import Space
 from bench.domains.base import Domain, Network
+from bench.errors import UnsupportedError
 from bench.generators.base import Generator
 from bench.passes import Passes
 from bench.tasks.base import CellContext, MethodCard
@@ -91,9 +92,23 @@ class Constant(Guide):
         return {"attributes": torch.zeros(len(images), len(NAMES))}
 
 
+class Partial(Guide):
+    """Scores warmth and hat only."""
+
+    names = ("hat", "warmth")
+    name = "partial"
+
+    def measure(self, images):
+        both = super().measure(images)["attributes"]
+        return {"attributes": both[:, [Guide.names.index(name) for name in self.names]]}
+
+
 class Blocks(Domain):
-    def __init__(self, judge, guide):
+    """absent: readings whose judge was not fetched."""
+
+    def __init__(self, judge, guide, absent=()):
         super().__init__()
+        self.absent = absent
         attributes = tuple(Attribute(name, "binary" if name == "hat" else "continuous") for name in NAMES)
         judges = {reading: judge.name for reading in sorted(judge.readings)}
         self.info = DomainInfo("blocks", attributes, {"attributes": guide.name}, judges)
@@ -101,6 +116,11 @@ class Blocks(Domain):
 
     def load(self, name):
         return self.nets[name]
+
+    def judge(self, reading):
+        if reading in self.absent:
+            raise UnsupportedError(f"the network of {reading} was not fetched")
+        return super().judge(reading)
 
 
 @dataclass
@@ -117,6 +137,7 @@ class World:
     )
     batch: int = 64
     seed: int = 3
+    absent: tuple[str, ...] = ()
     store: dict = field(default_factory=dict)
 
     def but(self, **changes) -> "World":
@@ -140,7 +161,7 @@ class World:
 
         method = MethodCard(**{**dict(name="m", version=1, approach="supervised", variant="", space="w", fit_seed=0), **card})
         passes = Passes(self.generator, batch=self.batch)
-        domain = Blocks(self.judge, self.guide)
+        domain = Blocks(self.judge, self.guide, self.absent)
         bank = FitBank(
             self.generator,
             self.guide,
@@ -171,8 +192,9 @@ def find(records, **fields):
 @pytest.fixture(scope="session")
 def blocks():
     """The parts of the world, for tests to put together."""
-    kinds = dict(World=World, Linear=Linear, Judge=Judge, Guide=Guide, Constant=Constant, Blocks=Blocks, find=find)
-    return SimpleNamespace(**kinds, names=NAMES, D=D, R=R, np=np)
+    guides = dict(Guide=Guide, Constant=Constant, Partial=Partial)
+    kinds = dict(World=World, Linear=Linear, Judge=Judge, Blocks=Blocks, find=find)
+    return SimpleNamespace(**guides, **kinds, names=NAMES, D=D, R=R, np=np)
 
 
 @pytest.fixture(scope="session")

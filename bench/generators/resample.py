@@ -39,4 +39,5 @@ def conv_up(x: Tensor, kernel: Tensor, fir: Tensor) -> Tensor:
     """
     outputs = kernel.shape[0]
     y = F.conv_transpose2d(x, kernel.transpose(0, 1), stride=2)
-    return F.conv2d(y, (fir * 4).to(x.dtype).expand(outputs, 1, -1, -1), padding=1, groups=outputs)
+    # A filter is convolved, and conv2d correlates: turned round, which changes nothing for the usual, symmetric one.
+    return F.conv2d(y, (fir.flip(0, 1) * 4).to(x.dtype).expand(outputs, 1, -1, -1), padding=1, groups=outputs)

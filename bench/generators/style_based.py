@@ -33,6 +33,16 @@ class StyleBased(Layered):
     psi: float = 1.0
     cutoff: int | None = None
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._memory: dict[str, Any] = {}
+
+    def remember(self, name: str, make: Callable[[], Any]) -> Any:
+        """What `make` gives, made when first asked for and shared with the copies under other truncations."""
+        if name not in self._memory:
+            self._memory[name] = make()
+        return self._memory[name]
+
     @property
     @abstractmethod
     def w_avg(self) -> Tensor:
@@ -98,9 +108,10 @@ class StyleBased(Layered):
     @property
     def whitening(self) -> Whitening:
         """The PCA of p over samples, fitted when first asked for: truncation does not change it."""
-        if "_whitening" not in self.__dict__:
-            with torch.no_grad():
-                chunks = torch.arange(P_SAMPLES).split(P_CHUNK)
-                p = torch.cat([self.convert(self.sample(ids, seed=0), Space.P).values for ids in chunks])
-            self.__dict__["_whitening"] = fit_whitening(p)
-        return self.__dict__["_whitening"]
+        return self.remember("whitening", self._fit_whitening)
+
+    @torch.no_grad()
+    def _fit_whitening(self) -> Whitening:
+        like = next(self.parameters())
+        drawn = (self.sample(ids, seed=0) for ids in torch.arange(P_SAMPLES).split(P_CHUNK))
+        return fit_whitening(self.convert(codes.with_values(codes.values.to(like)), Space.P).values for codes in drawn)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -30,12 +31,25 @@ class Whitening:
         return ((y.double() * deviation) @ basis.T + mean).to(y.dtype)
 
 
-def fit_whitening(samples: Tensor) -> Whitening:
-    """The whitening of rows [N, D]. Raises ValueError for fewer than two rows."""
-    if len(samples) < 2:
+def fit_whitening(chunks: Iterable[Tensor]) -> Whitening:
+    """The whitening of all rows of the chunks [N, D], each of which is read once and not kept.
+
+    Raises ValueError for fewer than two rows.
+    """
+    rows, origin = 0, None
+    for chunk in chunks:
+        x = chunk.detach().cpu().double()
+        if origin is None:
+            # Sums about a point near the mean lose no digits to its square.
+            origin = x.mean(0)
+            total, squares = torch.zeros_like(origin), origin.new_zeros(len(origin), len(origin))
+        x = x - origin
+        rows += len(x)
+        total += x.sum(0)
+        squares += x.T @ x
+    if rows < 2:
         raise ValueError("a covariance needs two rows or more")
-    x = samples.detach().cpu().double()
-    mean = x.mean(0)
-    variance, basis = torch.linalg.eigh((x - mean).T @ (x - mean) / (len(x) - 1))
+    shift = total / rows
+    variance, basis = torch.linalg.eigh((squares - rows * torch.outer(shift, shift)) / (rows - 1))
     variance = variance.flip(0).clamp_min(FLOOR * float(variance[-1].clamp_min(1e-300)))
-    return Whitening(mean, basis.flip(1), variance.sqrt())
+    return Whitening(origin + shift, basis.flip(1), variance.sqrt())

@@ -304,9 +304,11 @@ def test_code_weights_are_the_raw_affines(generator, state):
         (lambda s: s.pop("synthesis.b16.conv1.noise_const"), "missing synthesis.b16.conv1.noise_const"),
         (lambda s: s.update(extra=torch.zeros(1)), "unexpected extra"),
         (lambda s: s.update({"synthesis.b8.conv0.bias": torch.zeros(3)}), r"shape \[3\], not \[16\]"),
-        (lambda s: s.pop("synthesis.b16.conv1.weight"), "not a StyleGAN2"),
-        (lambda s: s.update({"mapping.embed.weight": torch.zeros(1, 1)}), "class-conditional"),
-        (lambda s: s.clear(), "not a StyleGAN2"),
+        (lambda s: s.pop("synthesis.b16.conv1.weight"), "missing synthesis.b16.conv1.weight"),
+        (lambda s: s.pop("mapping.fc3.weight"), "missing mapping.fc3.weight"),
+        (lambda s: s.update({"synthesis.b4.conv1.weight": torch.zeros(())}), r"shape \[\], not 4 axes"),
+        (lambda s: s.update({"mapping.embed.weight": torch.zeros(1, 1)}), "missing mapping.embed.bias"),
+        (lambda s: s.clear(), "0 resolutions"),
     ],
 )
 def test_other_state_dicts_are_refused(state, change, message):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pydantic
@@ -11,7 +12,7 @@ import torch
 
 from bench.clock import Clock
 from bench.domains.base import Domain, Network
-from bench.errors import UnsupportedError
+from bench.errors import InputError, UnsupportedError
 from bench.generators.base import Generator
 from bench.registry import Registry
 from bench.suite import Suite, checked
@@ -90,7 +91,7 @@ class Catalogue:
 
     def _make_place(self, name: str) -> Place:
         with self.clock.measure("load"):
-            generator = self._make("generators", name).to(self.device)
+            generator = self._make_generator(name).to(self.device)
             domain = self.once("domain", generator.info.domain, lambda: self._make("domains", generator.info.domain))
             networks = {}
             for network in dict.fromkeys([*domain.info.guides.values(), *domain.info.judges.values()]):
@@ -99,6 +100,20 @@ class Catalogue:
                 except UnsupportedError:
                     continue  # a network that was not fetched: the cells that ask for it are skipped, and say so
             return Place(generator, domain, networks)
+
+    def _make_generator(self, name: str) -> Generator:
+        """A registered generator, or one of the suite's own files. Raises InputError for a file without a registered domain."""
+        file = self.suite.checkpoints.get(name)
+        if file is None:
+            return self._make("generators", name)
+        from bench.generators.load import ANY_DOMAIN, load_checkpoint
+
+        if file.domain is None and ANY_DOMAIN not in self.registry.names("domains"):
+            known = ", ".join(self.registry.names("domains"))
+            raise InputError(f"what are the pictures of {name}? Write {{path: {file.path}, domain: NAME}} with one of: {known}")
+        domain = file.domain or ANY_DOMAIN
+        self.registry.check("domains", [domain])
+        return load_checkpoint(Path(file.path).expanduser(), domain=domain, name=name, part=file.part)
 
     def _make(self, kind: str, name: str) -> Any:
         """What the class or function of that name makes, or the object itself where that is what is registered."""

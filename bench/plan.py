@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from bench.cell import Cell, Fit, Workbench
 from bench.errors import InputError, LatentbenchError, UnsupportedError
 from bench.records import Status
-from bench.registry import PluginError
+from bench.registry import PluginError, Registry
+from bench.suite import Suite
 from bench.tasks.base import MethodCard
 
 Problem = tuple[Status, str]
@@ -44,7 +45,7 @@ def make_plan(bench: Workbench) -> Plan:
     plug-in does not support, and a plug-in that is broken, is a problem of its own cells alone.
     """
     suite, registry = bench.suite, bench.registry
-    registry.check("generators", suite.generators)
+    check_generators(suite, registry)
     registry.check("tasks", suite.tasks)
     registry.check("methods", (choice.name for choice in suite.methods))
     methods = [_attempt(bench.method, index) for index in range(len(suite.methods))]
@@ -68,6 +69,13 @@ def make_plan(bench: Workbench) -> Plan:
                     if problem:
                         plan.problems[cell] = problem
     return plan
+
+
+def check_generators(suite: Suite, registry: Registry) -> None:
+    """Raise InputError where a generator is unknown, or a file bears the name of a registered one."""
+    registry.check("generators", suite.registered)
+    for name in sorted(suite.checkpoints.keys() & set(registry.names("generators"))):
+        raise InputError(f"{suite.checkpoints[name].path} would be {name}, which is a registered generator: give it another name")
 
 
 def _attempt(check: Callable[..., object], *args: object) -> Problem | None:

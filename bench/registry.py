@@ -17,6 +17,7 @@ KINDS = ("generators", "methods", "metrics", "domains", "tasks")
 BUILT_IN: dict[str, dict[str, tuple[str, str]]] = {
     "generators": {
         "heads-stylegan2": ("bench.generators.stylegan2:heads_stylegan2", "StyleGAN2 trained on the rendered heads, 64 px"),
+        "digiface-dcgan": ("bench.generators.digiface:digiface_dcgan", "DCGAN trained on DigiFace-1M by others, 64 px (fetched)"),
         "heads-oracle": ("bench.generators.heads_oracle:heads_oracle", "the renderer behind a known map, with its inverse"),
     },
     "methods": {
@@ -24,6 +25,7 @@ BUILT_IN: dict[str, dict[str, tuple[str, str]]] = {
         "oracle": ("methods.baselines.oracle:Oracle", "edits through the known map of heads-oracle: the bound"),
         "interfacegan": ("methods.supervised.interfacegan:InterFaceGAN", "linear SVM boundaries (Shen et al. 2020)"),
         "sefa": ("methods.unsupervised.sefa:SeFa", "closed-form factorization of weights (Shen and Zhou 2021)"),
+        "published": ("methods.published:Published", "directions that papers released, from files"),
         "ganspace": ("methods.unsupervised.ganspace:GANSpace", "PCA of sampled codes, layer-wise edits (Harkonen et al. 2020)"),
     },
     "metrics": {
@@ -38,6 +40,8 @@ BUILT_IN: dict[str, dict[str, tuple[str, str]]] = {
     },
     "domains": {
         "heads": ("bench.domains.heads.domain:heads", "procedurally rendered heads, embedded"),
+        "digiface": ("bench.domains.digiface.domain:digiface", "synthetic portraits, judged by what packages ship"),
+        "faces": ("bench.domains.faces.domain:faces", "portraits, judged by small published networks (local files)"),
     },
     "tasks": {
         "editing": ("bench.tasks.editing.task:EditingTask", "attribute edits read at equal judged effect"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from importlib import resources
 from pathlib import Path
@@ -10,7 +11,10 @@ from typing import Annotated, Any, TypeVar
 import pydantic
 import yaml
 
+from bench.checkpoints.names import is_path
 from bench.errors import InputError, unknown
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 Model = TypeVar("Model", bound=pydantic.BaseModel)
 
@@ -38,8 +42,26 @@ class MethodChoice(pydantic.BaseModel):
         return value
 
 
+class GeneratorFile(pydantic.BaseModel):
+    """A generator's checkpoint. domain: what its pictures are of; part: which network of the file, where it holds several."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    path: Annotated[str, pydantic.Field(min_length=1)]
+    domain: str | None = None
+    part: str | None = None
+
+    def seen_from(self, folder: Path) -> GeneratorFile:
+        """The same file; a relative path that leads to a file from that folder on is taken from there."""
+        there = folder / Path(self.path).expanduser()
+        return self.model_copy(update={"path": str(there)}) if there.exists() else self
+
+
 class Suite(pydantic.BaseModel):
     """What is compared. Unknown keys are refused.
+
+    generators: names. In YAML, an entry may also be a checkpoint's path or {path, domain, name, part}: it goes to `checkpoints`
+    under its name, which is the file's stem where none is given.
 
     metrics: the metrics that go into the results (None: all of each task's). fit_seeds: how many fits of each method, each on
     its own fit stream. bank: codes of the fit stream. budget: components that every unsupervised method offers.
@@ -47,10 +69,11 @@ class Suite(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
-    name: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: Annotated[str, pydantic.Field(pattern=NAME)]
     version: Annotated[int, pydantic.Field(ge=1)] = 1
     description: str = ""
     generators: Annotated[tuple[str, ...], pydantic.Field(min_length=1)]
+    checkpoints: dict[str, GeneratorFile] = {}
     methods: Annotated[tuple[MethodChoice, ...], pydantic.Field(min_length=1)]
     tasks: Annotated[dict[str, dict[str, Any]], pydantic.Field(min_length=1)]
     metrics: Annotated[tuple[str, ...], pydantic.Field(min_length=1)] | None = None
@@ -64,6 +87,43 @@ class Suite(pydantic.BaseModel):
     def _empty_settings(cls, value: Any) -> Any:
         return {name: {} if task is None else task for name, task in value.items()} if isinstance(value, dict) else value
 
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _files(cls, value: Any) -> Any:
+        """Move the files among the generators to `checkpoints`."""
+        known = isinstance(value, dict) and isinstance(value.get("generators"), (list, tuple))
+        if not (known and isinstance(value.get("checkpoints", {}), dict)):
+            return value  # the fields say what is wrong
+        names, files = [], dict(value.get("checkpoints", {}))
+        for entry in value["generators"]:
+            if isinstance(entry, str) and entry not in files and is_path(entry):
+                entry = {"path": entry}
+            if isinstance(entry, dict):
+                name, file = _file(entry)
+                if name in files:
+                    raise ValueError(f"generators lists {name} twice: give one of the files another name")
+                files[name], entry = file, name
+            names.append(entry)
+        return {**value, "generators": names, "checkpoints": files}
+
+    @pydantic.model_validator(mode="after")
+    def _no_strangers(self) -> Suite:
+        stray = sorted(self.checkpoints.keys() - set(self.generators))
+        if stray:
+            raise ValueError(f"checkpoints has {stray[0]}, which generators does not list")
+        return self
+
+    @property
+    def registered(self) -> tuple[str, ...]:
+        """The generators that are no files of the suite's own."""
+        return tuple(name for name in self.generators if name not in self.checkpoints)
+
+    def seen_from(self, folder: Path) -> Suite:
+        """The suite with its files where they lie from that folder on; those that do not lie there are left as they are."""
+        if not self.checkpoints:
+            return self
+        return self.model_copy(update={"checkpoints": {name: one.seen_from(folder) for name, one in self.checkpoints.items()}})
+
     @pydantic.model_validator(mode="after")
     def _no_duplicates(self) -> Suite:
         methods = [f"{one.name} {one.options}" if one.options else one.name for one in self.methods]
@@ -72,6 +132,19 @@ class Suite(pydantic.BaseModel):
             if twice:
                 raise ValueError(f"{kind} lists {twice[0]} twice")
         return self
+
+
+def _file(entry: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The name of a generator given as a mapping, and what makes its GeneratorFile. Raises ValueError for anything else."""
+    if not isinstance(entry.get("path"), str):
+        raise ValueError("a generator is a name, a checkpoint's path, or {path: FILE, domain: NAME, name: NAME, part: NAME}")
+    stray = sorted(str(key) for key in entry.keys() - {"path", "domain", "name", "part"})
+    if stray:
+        raise ValueError(f"a generator's file has no key '{stray[0]}': it has path, domain, name and part")
+    name = entry.get("name") or Path(entry["path"]).stem
+    if not (isinstance(name, str) and re.fullmatch(NAME, name)):
+        raise ValueError(f"{name!r:.60} cannot name a generator in tables: give the file {entry['path']} a plain name")
+    return name, {key: value for key, value in entry.items() if key != "name"}
 
 
 def shipped() -> dict[str, Path]:
@@ -99,7 +172,7 @@ def load_suite(source: str | Path | Suite) -> Suite:
         raise InputError(f"no suite file {path}; the shipped suites are: {', '.join(sorted(shipped()))}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the suite {path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    return parse_suite(text, str(path))
+    return parse_suite(text, str(path)).seen_from(path.parent)
 
 
 def parse_suite(text: str, source: str) -> Suite:

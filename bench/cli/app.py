@@ -10,6 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
+from bench.cli.doctor import doctor
+from bench.cli.exporting import export
+from bench.cli.fetching import fetch
 from bench.cli.listing import list_names
 from bench.cli.reporting import report
 from bench.cli.running import run
@@ -30,6 +33,9 @@ app.command("run")(run)
 app.command("list")(list_names)
 app.command("report")(report)
 app.command("train")(train)
+app.command("fetch")(fetch)
+app.command("export")(export)
+app.command("doctor")(doctor)
 
 
 def _print_version(wanted: bool) -> None:

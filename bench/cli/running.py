@@ -24,7 +24,7 @@ def run(
     registry = Registry()
     chosen = compose(suite, registry, add=add or (), seed=seed)
     check_batch(batch)
-    registry.check("generators", chosen.generators)
+    registry.check("generators", chosen.registered)
     registry.check("tasks", chosen.tasks)
     registry.check("methods", (choice.name for choice in chosen.methods))
     folder = prepare_out(out or Path("results") / chosen.name)

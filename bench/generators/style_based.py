@@ -18,6 +18,7 @@ from bench.generators.whitening import Whitening, fit_whitening
 # The inverse of the mapping network's last leaky ReLU has slope 1 / 0.2 (Zhu et al. 2020, 'Improved StyleGAN Embedding').
 P_SLOPE = 5.0
 # Codes behind p_n. The paper takes a million; with a hundred thousand a deviation is known to 0.2 percent.
+# With 512 dimensions and eight mapping layers they take nine seconds of one core, once per generator and process.
 P_SAMPLES = 100_000
 P_CHUNK = 4096
 

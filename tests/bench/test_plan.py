@@ -110,3 +110,18 @@ def test_every_part_of_a_key_counts(toys, monkeypatch):
     keys["threads"] = (base.fit_key(cell.fit), base.cell_key(cell))
     for which in (0, 1):
         assert len({str(pair[which]) for pair in keys.values()}) == len(keys)
+
+
+@pytest.mark.parametrize(
+    "entry, message",
+    [
+        ("absent.pt", "what are the pictures of absent? Write {path: absent.pt, domain: NAME} with one of: toy"),
+        ({"path": "absent.pt", "domain": "toy"}, "absent.pt: there is no such file"),
+        ({"path": "absent.pt", "domain": "tot"}, "unknown domain 'tot': did you mean toy?"),
+        ({"path": "a/b.pt", "domain": "toy", "name": "toy"}, "a/b.pt would be toy, which is a registered generator"),
+    ],
+)
+def test_files_that_cannot_be_used_are_bad_input(toys, entry, message):
+    with pytest.raises(InputError) as caught:
+        make_plan(workbench(toys, generators=[entry]))
+    assert message in str(caught.value)

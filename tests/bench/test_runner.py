@@ -174,3 +174,30 @@ def test_a_killed_run_goes_on_where_it_was(toys, tmp_path, servant):
     assert (tmp_path / "resumed.csv").read_bytes() == (tmp_path / "fresh.csv").read_bytes()
     assert len(cells("fresh")) == 6 and set(cells("killed")) == set(cells("fresh"))
     assert all(cells("killed").count(cell) == 1 for cell in finished) and len(cells("killed")) == 7
+
+
+def tiny_checkpoint(path):
+    """A StyleGAN2 of 8 px whose w has 4 numbers, as the toy methods and networks need it, in the form of a training state."""
+    import torch
+
+    from bench.generators.stylegan2 import StyleGAN2
+
+    torch.manual_seed(0)
+    made = StyleGAN2(name="x", domain="y", z_dim=4, widths=(4, 4), channels={4: 4, 8: 4})
+    state = {key: torch.randn_like(value) if value.dim() > 1 else value for key, value in made.state_dict().items()}
+    torch.save({"G_ema": state, "G": state}, path)
+    return path
+
+
+def test_a_generator_that_is_a_file(toys, tmp_path):
+    path = str(tiny_checkpoint(tmp_path / "tiny.pt"))
+    entries = ["toy", {"path": path, "domain": "toy"}, {"path": path, "domain": "toy", "name": "raw", "part": "G"}]
+    result = run(toys, changes={"generators": entries})
+    records = [record for record in result.records if record.method == "axis" and not record.variant and record.target == "up"]
+    assert [(record.generator, record.domain, record.status) for record in records] == [
+        ("toy", "toy", "ok"), ("tiny", "toy", "ok"), ("raw", "toy", "ok"),
+    ]  # fmt: skip
+    _, tiny, raw = records
+    assert tiny.value == raw.value != 0
+    again = run(toys, changes={"generators": entries})
+    assert all(cell.cached for cell in again.cells) and plain(again) == plain(result)

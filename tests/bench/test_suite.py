@@ -50,6 +50,15 @@ def test_quick_holds_what_the_issue_asks():
         (("{sefa: }", "{sefa: 3}"), "the options of sefa are a mapping, not 3"),
         (("{sefa: }", "{sefa: , random: }"), "a method is a name or {name: {option: value}}"),
         ((GOOD, "- a\n- b"), "a suite is a mapping"),
+        (("[heads-oracle]", "[a/x.pt, b/x.pt]"), "generators lists x twice"),
+        (("[heads-oracle]", "[x, ./x.pt]"), "generators lists x twice"),
+        (("[heads-oracle]", "[{domain: heads}]"), "a generator is a name, a checkpoint's path, or {path: FILE"),
+        (("[heads-oracle]", "[{path: x.pt, domian: heads}]"), "a generator's file has no key 'domian'"),
+        (("[heads-oracle]", "['my net (1).pt']"), "'my net (1)' cannot name a generator in tables"),
+        (("[heads-oracle]", "[{path: x.pt, part: 3}]"), "checkpoints.x.part: Input should be a valid string (got 3)"),
+        (("[heads-oracle]", "[{path: ''}]"), "'' cannot name a generator in tables"),
+        (("name: mine", "name: mine\ncheckpoints: 3"), "checkpoints: Input should be a valid dictionary (got 3)"),
+        (("name: mine", "name: mine\ncheckpoints: {x: {path: x.pt}}"), "checkpoints has x, which generators does not list"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(change, message):
@@ -62,7 +71,7 @@ def test_what_is_wrong_is_said_in_one_line(change, message):
 def test_unknown_suites_and_unreadable_files(tmp_path):
     with pytest.raises(InputError, match="unknown suite 'quik': did you mean quick"):
         load_suite("quik")
-    with pytest.raises(InputError, match="no suite file .*absent.yaml; the shipped suites are: quick"):
+    with pytest.raises(InputError, match="no suite file .*absent.yaml; the shipped suites are: .*quick"):
         load_suite(tmp_path / "absent.yaml")
     (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="cannot be read"):
@@ -72,3 +81,17 @@ def test_unknown_suites_and_unreadable_files(tmp_path):
         load_suite(str(tmp_path / "code.yaml"))
     (tmp_path / "good.yaml").write_text(GOOD)
     assert load_suite(tmp_path / "good.yaml").name == "mine" and set(shipped()) >= {"quick"}
+
+
+def test_generators_that_are_files(tmp_path):
+    entry = "[heads-oracle, nets/ffhq.pkl, far.pt, {path: b.pth, domain: heads, name: mine.v2, part: G_ema}]"
+    (tmp_path / "nets").mkdir()
+    (tmp_path / "nets" / "ffhq.pkl").touch()
+    (tmp_path / "good.yaml").write_text(GOOD.replace("[heads-oracle]", entry))
+    suite = load_suite(tmp_path / "good.yaml")
+    assert suite.generators == ("heads-oracle", "ffhq", "far", "mine.v2") and suite.registered == ("heads-oracle",)
+    # From the suite's folder where the file lies there, else from the working directory.
+    assert suite.checkpoints["ffhq"].path == str(tmp_path / "nets" / "ffhq.pkl") and suite.checkpoints["far"].path == "far.pt"
+    mine = suite.checkpoints["mine.v2"]
+    assert (mine.path, mine.domain, mine.part, suite.checkpoints["far"].domain) == ("b.pth", "heads", "G_ema", None)
+    assert type(suite)(**suite.model_dump()) == suite

@@ -51,13 +51,13 @@ class DigifaceDomain(Domain):
 
             return MTCNNFeatures()
         if name == "facenet-vggface2":
-            from bench.networks.facenet import facenet
+            from bench.networks.facenet import load_facenet
 
-            return facenet("vggface2")
+            return load_facenet("vggface2")
         if name == "lpips-alex":
-            from bench.networks.lpips_ import lpips_network
+            from bench.networks.lpips_ import load_lpips
 
-            return lpips_network("alex")
+            return load_lpips("alex")
         raise InputError(f"domain digiface has no network '{name}'")
 
 

@@ -122,6 +122,14 @@ def test_upsampling_convolution_keeps_a_constant_inside():
     torch.testing.assert_close(up[:, :, 2:-2, 2:-2], torch.ones(1, 1, 8, 8))
 
 
+def test_both_upsamplings_convolve_with_a_filter_that_is_not_symmetric():
+    fir = torch.rand(4, 4)
+    kernel = torch.zeros(1, 1, 3, 3)
+    kernel[0, 0, 1, 1] = 1
+    image = torch.randn(2, 1, 5, 5)
+    torch.testing.assert_close(conv_up(image, kernel, fir), upsample(image, fir))
+
+
 # Spaces.
 
 

@@ -1,0 +1,1 @@
+"""Portraits judged by small published networks, read from local files."""

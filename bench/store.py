@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from bench.cache import cache_folder
 from bench.errors import InputError
 
 Arrays = Mapping[str, Tensor | np.ndarray]
@@ -38,12 +38,6 @@ class Entry:
 
     tensors: dict[str, Tensor] = field(default_factory=dict)
     meta: dict[str, Any] = field(default_factory=dict)
-
-
-def cache_folder() -> Path:
-    """Where the store lives: LATENTBENCH_CACHE, or the user's cache folder."""
-    named = os.environ.get("LATENTBENCH_CACHE")
-    return Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("latentbench"))
 
 
 def key_hash(key: Mapping[str, Any]) -> str:

@@ -97,7 +97,8 @@ def _torchvision() -> str:
 
 
 def _cache(broken: list[str]) -> None:
-    from bench.fetch.places import cache_folder, offline
+    from bench.cache import cache_folder
+    from bench.fetch.places import offline
 
     folder = cache_folder()
     there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())

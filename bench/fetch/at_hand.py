@@ -7,11 +7,12 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from bench.cache import cache_folder
 from bench.errors import InputError, UnsupportedError
 from bench.fetch.catalogue import Entry, entry
 from bench.fetch.download import FetchError, Partial, download
 from bench.fetch.lock import check_lock, record, unchanged
-from bench.fetch.places import cache_folder, offline, place, places
+from bench.fetch.places import offline, place, places
 from bench.fetch.progress import Bytes
 from bench.fetch.verify import check_file
 from bench.fetch.wheel import download_member, holds_member, take_member

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import platformdirs
-
+from bench.cache import cache_folder
 from bench.fetch.catalogue import Entry
 
 OFF = ("", "0", "false", "no", "off")
@@ -15,12 +14,6 @@ OFF = ("", "0", "false", "no", "off")
 def offline() -> bool:
     """Whether LATENTBENCH_OFFLINE forbids to open a socket."""
     return os.environ.get("LATENTBENCH_OFFLINE", "").strip().lower() not in OFF
-
-
-def cache_folder() -> Path:
-    """LATENTBENCH_CACHE, or the user's cache folder: the same as the store's, which is not asked because it imports torch."""
-    named = os.environ.get("LATENTBENCH_CACHE")
-    return Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("latentbench"))
 
 
 def lock_file() -> Path:

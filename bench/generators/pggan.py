@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from bench.cards import GeneratorInfo, LayerInfo
 from bench.codes import Codes, Space
 from bench.errors import InputError, SpaceError
+from bench.generators.arguments import read_shape, require
 from bench.generators.finite import check_finite
 from bench.generators.forms import Form, check_arguments, load_exactly
 from bench.generators.interfacegan import pggan_state
 from bench.generators.layered import Layered, Visit, leave
 from bench.generators.noise import check_noise
 from bench.generators.progressive import check_maps, read_channels, read_flag, read_lod
-from bench.generators.stylegan2_arguments import read_shape, require
 from bench.generators.stylegan_layers import GAIN, SLOPE, enlarge, fused_up, grown, pixel_norm
 
 WHAT = "a PGGAN"

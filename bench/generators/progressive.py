@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from bench.errors import InputError
-from bench.generators.stylegan2_arguments import check_ladder, check_widths, count, read_shape
+from bench.generators.arguments import check_ladder, check_widths, count, read_shape
 
 # The smallest resolution whose upsampling convolution is fused where `fused_scale` is 'auto'.
 AUTO_FUSED_FROM = 128

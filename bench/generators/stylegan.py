@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from bench.cards import GeneratorInfo, LayerInfo
 from bench.codes import Codes, Space
 from bench.errors import InputError, SpaceError
+from bench.generators.arguments import count, read_number, read_shape, require
+from bench.generators.arguments import read_truncation as read_strength
 from bench.generators.finite import check_finite
 from bench.generators.forms import Form, check_arguments, load_exactly
 from bench.generators.interfacegan import FACTORS, stored_truncation, stylegan_state
@@ -23,8 +25,6 @@ from bench.generators.layered import Visit, leave
 from bench.generators.noise import noise_map
 from bench.generators.progressive import check_maps, fused_from, read_channels, read_flag, read_lod
 from bench.generators.style_based import StyleBased
-from bench.generators.stylegan2_arguments import count, read_number, read_shape, require
-from bench.generators.stylegan2_arguments import read_truncation as read_strength
 from bench.generators.stylegan_layers import Mapping, Synthesis
 
 WHAT = "a StyleGAN"

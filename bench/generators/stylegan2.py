@@ -14,13 +14,7 @@ from torch import Tensor
 from bench.cards import GeneratorInfo, LayerInfo
 from bench.codes import Codes, Space
 from bench.errors import InputError, SpaceError
-from bench.generators.finite import check_finite
-from bench.generators.forms import Form, check_arguments, load_exactly
-from bench.generators.layered import Visit, leave
-from bench.generators.noise import check_noise, noise_map
-from bench.generators.resample import fir_filter
-from bench.generators.style_based import StyleBased
-from bench.generators.stylegan2_arguments import (
+from bench.generators.arguments import (
     check_taps,
     check_widths,
     hidden_width,
@@ -29,6 +23,12 @@ from bench.generators.stylegan2_arguments import (
     require,
     state_sizes,
 )
+from bench.generators.finite import check_finite
+from bench.generators.forms import Form, check_arguments, load_exactly
+from bench.generators.layered import Visit, leave
+from bench.generators.noise import check_noise, noise_map
+from bench.generators.resample import fir_filter
+from bench.generators.style_based import StyleBased
 from bench.generators.stylegan2_layers import Noise, Synthesis, ToRGB, Variant
 from bench.generators.stylegan2_mapping import Mapping
 from bench.generators.weights import load_card, load_safetensors

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from bench.errors import InputError
+from bench.generators.arguments import State
 from bench.generators.resample import fir_filter
-from bench.generators.stylegan2_arguments import State
 
 
 def same(x: Tensor) -> Tensor:

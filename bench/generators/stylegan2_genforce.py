@@ -12,10 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from bench.errors import InputError
-from bench.generators.finite import check_finite
-from bench.generators.forms import Form, check_arguments
-from bench.generators.stylegan2 import StyleGAN2
-from bench.generators.stylegan2_arguments import (
+from bench.generators.arguments import (
     State,
     check_ladder,
     check_widths,
@@ -26,6 +23,9 @@ from bench.generators.stylegan2_arguments import (
     read_truncation,
     require,
 )
+from bench.generators.finite import check_finite
+from bench.generators.forms import Form, check_arguments
+from bench.generators.stylegan2 import StyleGAN2
 from bench.generators.stylegan2_convert import Entry, convert, first, same, with_filters
 
 WHAT = "a genforce StyleGAN2"

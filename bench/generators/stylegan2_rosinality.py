@@ -13,10 +13,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import InputError
-from bench.generators.finite import check_finite
-from bench.generators.forms import Form, check_arguments
-from bench.generators.stylegan2 import StyleGAN2
-from bench.generators.stylegan2_arguments import (
+from bench.generators.arguments import (
     State,
     check_ladder,
     check_taps,
@@ -25,6 +22,9 @@ from bench.generators.stylegan2_arguments import (
     read_shape,
     read_truncation,
 )
+from bench.generators.finite import check_finite
+from bench.generators.forms import Form, check_arguments
+from bench.generators.stylegan2 import StyleGAN2
 from bench.generators.stylegan2_convert import Entry, convert, first, with_filters
 
 WHAT = "a rosinality StyleGAN2"

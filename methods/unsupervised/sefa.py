@@ -99,9 +99,11 @@ class SeFa(Method):
         space = self._space(info)
         plus = PLUS.get(space)
         rows = None
-        if plus in info.spaces:
+        # Rows may be parts of the code (BigGAN's chunks of z): all of them together are the code itself.
+        parts = plus in info.spaces and info.spaces[plus][1:] != info.spaces[space]
+        if plus in info.spaces and not (parts and self.options.layers == "all"):
             rows = parse_rows(self.options.layers, info.spaces[plus][0])
-            weights = context.generator.code_weights(space, row_layers(info, rows))
+            weights = context.generator.code_weights(plus if parts else space, row_layers(info, rows))
         else:
             weights = context.generator.code_weights(space)
         directions, eigenvalues = factorize(weights)

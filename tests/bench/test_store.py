@@ -8,7 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.store import Store, StoreError, StoreWarning, cache_folder, key_hash
+from bench.cache import cache_folder
+from bench.store import Store, StoreError, StoreWarning, key_hash
 
 KEY = {"what": "bank", "size": 3}
 

@@ -1,4 +1,4 @@
-"""What the shapes and the constructor arguments of a StyleGAN2 checkpoint tell, whatever its form."""
+"""What the shapes and the constructor arguments of a checkpoint tell, whatever its form."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -137,3 +138,27 @@ def test_bad_requests_end_in_one_line(context):
 
 def test_golden_choices_are_all_tested(golden):
     assert json.loads(str(golden("sefa_stylegan2")["meta"]))["layer_choices"] == CHOICES
+
+
+class Chunked:
+    """BigGAN's way: a code z of 8 is cut into two chunks of 4, and a layer meets one of them."""
+
+    info = GeneratorInfo(
+        "chunks", "biggan", "d", 8, {"z": (8,), "z+": (2, 4)}, (LayerInfo("a", 4, 3, rows=(0,)), LayerInfo("b", 8, 3, rows=(1,)))
+    )
+    weights = dict(zip("ab", torch.randn(2, 6, 4, generator=torch.Generator().manual_seed(0)), strict=True))
+
+    def code_weights(self, space, layers=None):
+        chosen = [name for name in "ab" if layers is None or name in layers]
+        if space == "z+":
+            return [self.weights[name] for name in chosen]
+        return [torch.nn.functional.pad(self.weights[name], ((4, 0) if name == "b" else (0, 4))) for name in chosen]
+
+
+@pytest.mark.parametrize(("layers", "space", "width"), [("all", "z", 8), ("1", "z+", 4)])
+def test_chunks_of_a_code_are_edited_as_one_code_or_by_row(layers, space, width):
+    fitted = SeFa(space="z", layers=layers).fit(SimpleNamespace(generator=Chunked(), budget=4))
+    editor = fitted.editor
+    assert (str(editor.space), editor.directions.shape) == (space, (4, width))
+    weights = Chunked().code_weights(space, ["b"] if layers == "1" else None)
+    assert torch.allclose(editor.directions, factorize(weights)[0][:4].float())

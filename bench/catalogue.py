@@ -12,6 +12,7 @@ import torch
 
 from bench.clock import Clock
 from bench.domains.base import Domain, Network
+from bench.domains.prompted import is_domain_file, load_domain
 from bench.errors import InputError, UnsupportedError
 from bench.generators.base import Generator
 from bench.registry import Registry
@@ -92,7 +93,7 @@ class Catalogue:
     def _make_place(self, name: str) -> Place:
         with self.clock.measure("load"):
             generator = self._make_generator(name).to(self.device)
-            domain = self.once("domain", generator.info.domain, lambda: self._make("domains", generator.info.domain))
+            domain = self._domain(name, generator.info.domain)
             networks = {}
             for network in dict.fromkeys([*domain.info.guides.values(), *domain.info.judges.values()]):
                 try:
@@ -112,8 +113,18 @@ class Catalogue:
             known = ", ".join(self.registry.names("domains"))
             raise InputError(f"what are the pictures of {name}? Write {{path: {file.path}, domain: NAME}} with one of: {known}")
         domain = file.domain or ANY_DOMAIN
-        self.registry.check("domains", [domain])
+        if is_domain_file(domain):
+            domain = self._domain(name, domain).info.name
+        else:
+            self.registry.check("domains", [domain])
         return load_checkpoint(Path(file.path).expanduser(), domain=domain, name=name, part=file.part)
+
+    def _domain(self, generator: str, domain: str) -> Domain:
+        """The domain of a generator: that of the suite's own page for it, or the registered one."""
+        file = self.suite.checkpoints.get(generator)
+        if file is not None and is_domain_file(file.domain):
+            return self.once("domain", file.domain, lambda: load_domain(file.domain))
+        return self.once("domain", domain, lambda: self._make("domains", domain))
 
     def _make(self, kind: str, name: str) -> Any:
         """What the class or function of that name makes, or the object itself where that is what is registered."""

@@ -43,7 +43,10 @@ class MethodChoice(pydantic.BaseModel):
 
 
 class GeneratorFile(pydantic.BaseModel):
-    """A generator's checkpoint. domain: what its pictures are of; part: which network of the file, where it holds several."""
+    """A generator's checkpoint. part: which network of the file, where it holds several.
+
+    domain: what its pictures are of, a registered name or a YAML file (bench/domains/prompted.py).
+    """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
@@ -53,8 +56,9 @@ class GeneratorFile(pydantic.BaseModel):
 
     def seen_from(self, folder: Path) -> GeneratorFile:
         """The same file; a relative path that leads to a file from that folder on is taken from there."""
-        there = folder / Path(self.path).expanduser()
-        return self.model_copy(update={"path": str(there)}) if there.exists() else self
+        given = {"path": self.path, "domain": self.domain}
+        there = {key: folder / Path(value).expanduser() for key, value in given.items() if value}
+        return self.model_copy(update={key: str(path) for key, path in there.items() if path.is_file()})
 
 
 class Suite(pydantic.BaseModel):

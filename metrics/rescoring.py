@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
+from numpy.typing import ArrayLike
+
+from metrics.arrays import finite
 
 
-def rescoring_delta(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+def rescoring_delta(before: ArrayLike, after: ArrayLike) -> np.ndarray:
     """HiGAN's delta s_i = 1/K sum_k max(F_i(G(z_k + lambda n_i)) - F_i(G(z_k)), 0) (Yang et al. 2021, equation 2).
 
-    before, after: raw scores (no sigmoid) [K, ...], codes first -> [...], in units of the score, range [0, inf). Falls count as
-    0, so that even a random direction scores above 0: compare with one. Raises ValueError where there is no code.
+    before, after: raw scores (no sigmoid) [N, A] (or [N, ...]), codes first -> [A], float64, in units of the score, range [0,
+    inf), higher is a stronger edit. Falls count as 0, so that even a random direction scores above 0: compare with one. Raises
+    ValueError, naming the argument, for NaN, no codes, or shapes that differ.
     """
-    before, after = np.asarray(before), np.asarray(after)
-    if not before.shape[:1] or not len(before) or before.shape != np.broadcast_shapes(before.shape, after.shape):
-        raise ValueError(f"scores before and after do not fit: {before.shape}, {after.shape}")
+    before, after = _scores(before, "before"), _scores(after, "after")
+    if before.shape != after.shape:
+        raise ValueError(f"after has the shape {after.shape}, before {before.shape}")
     return np.maximum(after - before, 0).mean(0)
 
 
@@ -25,7 +27,11 @@ def layer_deltas(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     scores: [attributes, codes, 2 + layers]: before, all layers edited, then one layer each -> ([attributes], [attributes,
     layers]).
     """
-    delta = rescoring_delta(scores[:, :, :1].swapaxes(0, 1).repeat(scores.shape[2] - 1, 2), scores[:, :, 1:].swapaxes(0, 1))
+    scores = _scores(scores, "scores")
+    if scores.ndim != 3 or scores.shape[2] < 2:
+        raise ValueError(f"scores must be [attributes, codes, 2 + layers], not of shape {scores.shape}")
+    codes_first = scores.swapaxes(0, 1)
+    delta = rescoring_delta(codes_first[:, :, :1].repeat(scores.shape[2] - 1, 2), codes_first[:, :, 1:])
     return delta[:, 0], delta[:, 1:]
 
 
@@ -40,23 +46,32 @@ def signed_change(before: np.ndarray, after: np.ndarray, sigma: np.ndarray) -> n
     return (np.asarray(after, np.float64) - np.asarray(before, np.float64)) / sigma
 
 
-def rescoring_matrix(
-    changes: Mapping[str, np.ndarray], names: Sequence[str], weights: np.ndarray | None = None
-) -> tuple[tuple[str, ...], np.ndarray]:
-    """The signed re-scoring matrix: (targets, [T, K]); row t is the mean change of every attribute when t was asked for.
+def rescoring_matrix(before: ArrayLike, after: ArrayLike, spread: ArrayLike) -> np.ndarray:
+    """The signed re-scoring matrix, [T, A]: row t is the mean change of every attribute, in its own spread, when t was edited.
 
-    changes: target -> [N, K] of signed_change, columns in the order of `names` (InterFaceGAN, table 'entanglement'; SeFa,
-    re-scoring). Rows that the judge could not read (NaN) carry no weight; a target with none left is a row of NaN. weights: [N]
-    per code. A diagonal near the step asked and zeros elsewhere is a pure edit.
+    mean_n (after[t, n, a] - before[n, a]) / spread[a]. before: scores [N, A] of the unedited pictures, or [T, N, A] where every
+    edit has codes of its own; after: [T, N, A]; spread: [A], what one sigma of each attribute is, positive. Range (-inf, inf). A
+    diagonal near the step asked and zeros elsewhere is a pure edit (InterFaceGAN's and SeFa's re-scoring tables; they print
+    unnormalised changes, which attributes of a wide range would rule). Raises ValueError, naming the argument, for NaN, no codes,
+    shapes that do not fit, and a spread that is not positive.
     """
-    rows = []
-    for target, change in changes.items():
-        if change.ndim != 2 or change.shape[1] != len(names):
-            raise ValueError(f"changes of '{target}' have the shape {change.shape}, not [N, {len(names)}]")
-        read = ~np.isnan(change).any(1)
-        use = change[read]
-        if not len(use):
-            rows.append(np.full(len(names), np.nan))
-            continue
-        rows.append(np.average(use, axis=0, weights=None if weights is None else np.asarray(weights)[read]))
-    return tuple(changes), np.stack(rows) if rows else np.empty((0, len(names)))
+    before, after = _scores(before, "before"), _scores(after, "after")
+    if after.ndim != 3:
+        raise ValueError(f"after must be [targets, codes, attributes], not of shape {after.shape}")
+    if before.shape not in (after.shape, after.shape[1:]):
+        raise ValueError(f"before has the shape {before.shape}, after {after.shape}: wanted {after.shape[1:]} or the same")
+    spread = finite(np.asarray(spread, np.float64), "spread")
+    if spread.shape != after.shape[2:]:
+        raise ValueError(f"spread has the shape {spread.shape} for {after.shape[2]} attributes")
+    if not np.all(spread > 0):
+        raise ValueError("spread must be positive: an attribute that never varies has no sigma")
+    return (after - before).mean(1) / spread
+
+
+def _scores(values: ArrayLike, name: str) -> np.ndarray:
+    if hasattr(values, "detach"):
+        values = values.detach().cpu().numpy()
+    array = np.asarray(values, np.float64)
+    if array.ndim < 1 or not array.size:
+        raise ValueError(f"{name} is empty: its shape is {array.shape}")
+    return finite(array, name)

@@ -1,227 +1,281 @@
-"""Uncertainty and comparison: bootstrap weights, percentile intervals, paired tests, Holm's correction, ranks.
+"""Uncertainty of what per-sample values say: bootstrap, paired differences, crossed fits and codes, subsampling.
 
-A replicate is a row of weights over test codes, times (where there are several fits) a row of weights over fits. Every number
-that is computed from per-sample values is computed again under every row, so that methods, targets and metrics share their
-replicates and any difference of two of them is paired.
-
-Replicates may be infinite: one that does not reach the level read counts as the worst value there is (+inf where lower is better,
--inf where higher is). They may not be NaN: what is missing has to be given its worst value first, never left out.
+Every function takes a seed and gives an Estimate: the point and the ends of its 95 % interval (or another level). What works on
+replicates that many numbers share (metrics.replicates) and on many comparisons (metrics.ranks) is handed on from here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import rankdata
+from numpy.typing import ArrayLike
+from scipy.stats import norm, t
 
-from bench.streams import stream_rng, stream_seed
+from bench.streams import stream_rng
+from metrics.ranks import (
+    MeanRank,
+    holm,
+    mean_rank,
+    mean_rank_interval,
+    printed_rank,
+    ranks,
+    replicates_needed,
+    significantly_better,
+)
+from metrics.replicates import (
+    PairedDifference,
+    bootstrap_weights,
+    fit_weights,
+    interval,
+    over_fits,
+    replicate_difference,
+    small_sample_level,
+    subtract,
+    weighted_mean,
+    weighted_u_statistic,
+    worst_value,
+)
+
+__all__ = [
+    "Estimate",
+    "MeanRank",
+    "PairedDifference",
+    "bootstrap",
+    "bootstrap_replicates",
+    "bootstrap_weights",
+    "coverage_with_fits",
+    "crossed_bootstrap",
+    "fit_weights",
+    "holm",
+    "interval",
+    "mean_rank",
+    "mean_rank_interval",
+    "over_fits",
+    "paired_difference",
+    "printed_rank",
+    "ranks",
+    "replicate_difference",
+    "replicates_needed",
+    "significantly_better",
+    "small_sample_level",
+    "subsampling_interval",
+    "weighted_mean",
+    "weighted_u_statistic",
+    "worst_value",
+]
+
+# Numbers of one block of resampled values: bounds memory and, being fixed, leaves the draws the same everywhere.
+_BLOCK = 1 << 20
 
 
-def bootstrap_weights(ids: np.ndarray, n_replicates: int, seed: int) -> np.ndarray:
-    """Weights of test codes under resampling, float64 [B, N], each non-negative with expectation 1.
+class Estimate(NamedTuple):
+    """A point and the ends of its interval; floats, or arrays of the statistic's shape."""
 
-    The Bayesian bootstrap (Rubin 1981, 'The Bayesian bootstrap'): independent Exp(1) weights, to be normalised by their sum over
-    the codes used. Weight [b, i] is a function of (seed, b, ids[i]) alone, so that every method, target and metric that uses a
-    code sees it weighted alike in replicate b, whatever other codes it uses (binary targets use different codes of one pool), and
-    more replicates leave the first ones as they were. No weight is zero: small subsets of the pool never come out empty, as they
-    would with multinomial counts over the pool.
+    value: Any
+    low: Any
+    high: Any
 
-    ids: non-negative integers [N], each at most once. Raises ValueError otherwise or where n_replicates < 1.
+
+def bootstrap(
+    statistic: Callable[..., Any], *arrays: ArrayLike, seed: int, replicates: int = 2000, level: float = 0.95
+) -> Estimate:
+    """The statistic of per-sample arrays with its percentile bootstrap interval, expanded for small samples.
+
+    statistic(*arrays) -> number or array. arrays: one row a sample, [N, ...] each, rows of one index belonging together: they are
+    drawn together, with replacement (Efron 1979). The percentiles are those of small_sample_level, so that a mean of few samples
+    is covered as often as said; where samples are many it is the plain percentile interval. A statistic that takes `axis` (such
+    as np.mean) is called once for many replicates where every array is a vector. For several methods on one set of samples use
+    paired_difference; for a statistic that is biased by repeated rows (FID, KID) subsampling_interval or kid_interval.
+
+    Raises ValueError for fewer than two samples, arrays of different lengths, NaN, and a statistic that gives NaN.
     """
-    ids = np.asarray(ids)
-    if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer) or (ids.size and ids.min() < 0):
-        raise ValueError("ids must be a vector of non-negative integers")
-    if len(np.unique(ids)) != len(ids):
-        raise ValueError("a test code is listed twice: resampling would take it for two")
-    if n_replicates < 1:
-        raise ValueError("at least one replicate is needed")
-    key = stream_seed("bootstrap-codes", seed)
-    weights = np.empty((n_replicates, len(ids)))
-    for column, one in enumerate(ids.tolist()):
-        rng = np.random.Generator(np.random.Philox(key=np.array([key, one], np.uint64)))
-        weights[:, column] = rng.exponential(size=n_replicates)
-    return weights
+    checked = _rows(arrays)
+    value = np.asarray(statistic(*checked), np.float64)
+    drawn = bootstrap_replicates(statistic, *checked, seed=seed, replicates=replicates)
+    return _estimate(value, *interval(drawn, small_sample_level(level, len(checked[0]))))
 
 
-def fit_weights(n_fits: int, n_replicates: int, seed: int) -> np.ndarray:
-    """Counts of fits drawn with replacement, float64 [B, F], each row summing to F; one fit gives ones.
+def bootstrap_replicates(statistic: Callable[..., Any], *arrays: ArrayLike, seed: int, replicates: int = 2000) -> np.ndarray:
+    """The statistic of every resample, [B, ...], float64; see bootstrap. The draws depend on (seed, N) alone."""
+    checked = _rows(arrays)
+    if replicates < 1:
+        raise ValueError(f"replicates is {replicates}: at least one is needed")
+    n = len(checked[0])
+    rng = stream_rng("bootstrap", seed, n)
+    at_once = all(one.ndim == 1 for one in checked) and _takes_axis(statistic)
+    parts, block = [], max(1, _BLOCK // n)
+    for start in range(0, replicates, block):
+        rows = rng.integers(n, size=(min(block, replicates - start), n))
+        if at_once:
+            parts.append(np.asarray(statistic(*(one[rows] for one in checked), axis=-1), np.float64))
+        else:
+            parts.append(np.stack([np.asarray(statistic(*(one[row] for one in checked)), np.float64) for row in rows]))
+    return np.concatenate(parts)
 
-    Crossed with the codes' weights (design: one resample of codes shared by fits, times one of fits). Replicate b draws the same
-    fits for every method with this many fits.
+
+def paired_difference(a: ArrayLike, b: ArrayLike, *, seed: int, replicates: int = 2000, level: float = 0.95) -> PairedDifference:
+    """Mean of a - b over samples that both have, [N] each: (diff, low, high, p), p two-sided of 'no difference'.
+
+    Resampled are the differences, so that what a sample adds to both falls out. The interval is that of bootstrap; p comes from
+    the share of replicates beyond 0 (as in replicate_difference), widened for small samples as the interval is. Two infinite
+    values of one sign (both failed) differ by 0. Swapping a and b turns the signs round. p is never below about 2 / (B + 1): see
+    replicates_needed before Holm's correction. Raises ValueError for vectors of different lengths, fewer than two samples, NaN.
     """
-    if n_fits < 1 or n_replicates < 1:
-        raise ValueError("at least one fit and one replicate are needed")
-    rng = stream_rng("bootstrap-fits", seed, n_fits)
-    return rng.multinomial(n_fits, np.full(n_fits, 1 / n_fits), size=n_replicates).astype(np.float64)
+    first, second = (_vector(one, name) for one, name in ((a, "a"), (b, "b")))
+    if len(first) != len(second):
+        raise ValueError(f"b has {len(second)} samples, a has {len(first)}: a paired comparison needs the same ones")
+    difference = subtract(first, second)
+    drawn = bootstrap_replicates(np.mean, difference, seed=seed, replicates=replicates)
+    n = len(difference)
+    raw = replicate_difference(drawn, np.zeros_like(drawn), level=small_sample_level(level, n))
+    p = float(2 * t.cdf(norm.ppf(raw.p / 2) * np.sqrt((n - 1) / n), n - 1))
+    return PairedDifference(float(difference.mean()), raw.low, raw.high, min(1.0, max(p, raw.p)))
 
 
-def over_fits(replicates: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean over fits in every replicate, [B]. replicates: [F, B], may be infinite; weights: [B, F] of fit_weights.
+def crossed_bootstrap(
+    values: ArrayLike, *, seed: int, replicates: int = 2000, level: float = 0.95, ids: np.ndarray | None = None
+) -> Estimate:
+    """Mean of values [F, N] over fits and codes, where every fit is measured on the same codes.
 
-    A fit that a replicate did not draw does not touch it, even where its value is infinite.
+    A replicate draws codes (weights of bootstrap_weights, shared by all fits and, for one seed, by all methods) times fits
+    (counts of fit_weights). With one fit it is over codes alone and says nothing of what another fit would give. Crossed
+    resampling counts the scatter of single cells too often and the scatter of few fits too little; the percentiles are moved by
+    what the variance components of the two-way table say (crossed_level). For two methods give the difference of their values.
+
+    ids: the codes' numbers, 0 to N - 1 by default. From 20 fits on the interval holds its level; three fits cannot bear one
+    (their own range covers the mean of fits 75 % of the time): print coverage_with_fits beside it. Raises ValueError where values
+    are not [F, N >= 2] or hold NaN; infinite values (unreached) are allowed and widen.
     """
-    replicates, weights = _no_nan(replicates), np.asarray(weights, np.float64)
-    drawn = weights.T > 0
-    terms = np.where(drawn, np.where(drawn, replicates, 0.0) * weights.T, 0.0)
-    return terms.sum(0) / weights.sum(1)
+    table = np.asarray(values, np.float64)
+    if table.ndim != 2 or table.shape[0] < 1 or table.shape[1] < 2 or np.isnan(table).any():
+        raise ValueError(f"values must be [fits, codes >= 2] without NaN, not of shape {table.shape}")
+    codes = bootstrap_weights(np.arange(table.shape[1]) if ids is None else ids, replicates, seed)
+    drawn = over_fits(weighted_mean(table.T, codes).T, fit_weights(len(table), replicates, seed))
+    return _estimate(np.asarray(table.mean()), *interval(drawn, crossed_level(table, drawn, level)))
 
 
-def weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean over codes in every replicate: values [n, ...], weights [B, n] -> [B, ...]. Values may not be NaN."""
-    values = _no_nan(values)
-    weights = np.asarray(weights, np.float64)
-    return np.tensordot(weights / weights.sum(1, keepdims=True), values, axes=1)
+def crossed_level(values: np.ndarray, replicates: np.ndarray, level: float) -> float:
+    """The level to ask of the percentile interval of crossed replicates [B] of values [F, N] so that it holds `level`.
 
-
-def weighted_u_statistic(kernel: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean of kernel [n, n] over ordered pairs of different codes in every replicate, weights [B, n] -> [B].
-
-    sum_{i != j} w_i w_j k_ij / sum_{i != j} w_i w_j. The diagonal stays out under every weight: a code drawn twice makes no pair
-    with its own copy, which an ordinary bootstrap of a U-statistic would count and be biased by.
+    The variance of the grand mean is v_F + v_C - v_E, with v_F that of the fits' means over F, v_C that of the codes' means
+    over N and v_E the residual's over F N (two-way random effects; Owen 2007, 'The pigeonhole bootstrap', on what crossed
+    resampling gives instead). Its degrees of freedom are Satterthwaite's. Infinite values leave the level as it is.
     """
-    weights = np.asarray(weights, np.float64)
-    if kernel.shape != (weights.shape[1],) * 2 or weights.shape[1] < 2:
-        raise ValueError("a U-statistic needs a square kernel over at least two codes, and a weight for each")
-    off = np.array(kernel, np.float64)
-    np.fill_diagonal(off, 0.0)
-    total = np.square(weights.sum(1)) - np.square(weights).sum(1)
-    return ((weights @ off) * weights).sum(1) / total
+    fits, codes = values.shape
+    if fits == 1:
+        return small_sample_level(level, codes, exponential=True)
+    if not np.isfinite(values).all():
+        return level
+    by_fit, by_code = values.mean(1), values.mean(0)
+    residual = values - by_fit[:, None] - by_code + values.mean()
+    v_fit, v_code = by_fit.var(ddof=1) / fits, by_code.var(ddof=1) / codes
+    spread = np.var(replicates)
+    if not min(v_fit + v_code, spread) > (1e-12 * np.abs(values).max()) ** 2:
+        return level  # nothing varies but rounding
+    v_cell = np.square(residual).sum() / ((fits - 1) * (codes - 1)) / (fits * codes)
+    # Either component holds the residual once: the total cannot lie below the larger of them.
+    total = max(v_fit + v_code - v_cell, v_fit, v_code)
+    freedom = (v_fit + v_code) ** 2 / (v_fit**2 / (fits - 1) + v_code**2 / (codes - 1))
+    wanted = 2 * norm.cdf(t.ppf((1 + level) / 2, freedom) * np.sqrt(total / spread)) - 1
+    return float(np.clip(wanted, level / 2, 1 - 1e-12))
 
 
-def worst_value(higher_is_better: bool) -> float:
-    """What an unreached replicate counts as: it loses against every reached one and ties with every other unreached one."""
-    return float("-inf") if higher_is_better else float("inf")
+def coverage_with_fits(
+    fits: int, *, fit_share: float = 1.0, codes: int = 64, simulations: int = 1000, replicates: int = 400, seed: int = 0
+) -> float:
+    """How often crossed_bootstrap's 95 % interval covers the truth with so many fits, by simulation with normal effects.
 
-
-def interval(replicates: np.ndarray, level: float = 0.95, axis: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile interval (low, high) over replicates along `axis`, each of the remaining shape (a scalar for one row of them).
-
-    The ends are order statistics, the outer neighbour of each percentile, so that infinite replicates need no arithmetic.
-    Raises ValueError for NaN replicates and for a level outside (0, 1).
+    fit_share: the share of the variance of the grand mean that comes from fits, in [0, 1]; 1 is the worst case, where fits differ
+    and codes do not matter. Codes carry the rest. To be printed beside intervals over few fits.
     """
-    if not 0 < level < 1:
-        raise ValueError("the level of an interval lies between 0 and 1")
-    replicates = _no_nan(replicates)
-    tail = round((1 - level) / 2, 12)  # 0.05, not the float below it, at level 0.9
-    low = np.quantile(replicates, tail, axis=axis, method="lower")
-    high = np.quantile(replicates, 1 - tail, axis=axis, method="higher")
-    return low, high
+    if fits < 2 or codes < 2 or not 0 <= fit_share <= 1:
+        raise ValueError("fits and codes must be at least 2, fit_share between 0 and 1")
+    rng = stream_rng("coverage-with-fits", seed, fits)
+    inside = 0
+    for i in range(simulations):
+        fit = rng.normal(scale=np.sqrt(fit_share * fits), size=(fits, 1))
+        code = rng.normal(scale=np.sqrt((1 - fit_share) * codes), size=codes)
+        found = crossed_bootstrap(fit + code, seed=seed + i, replicates=replicates)
+        inside += found.low <= 0 <= found.high
+    return inside / simulations
 
 
-class PairedDifference(NamedTuple):
-    """a minus b: its point, its percentile interval and the two-sided p of 'no difference'."""
+def subsampling_interval(
+    statistic: Callable[..., float],
+    *arrays: ArrayLike,
+    seed: int,
+    share: float = 0.5,
+    replicates: int = 200,
+    level: float = 0.95,
+) -> Estimate:
+    """Interval of a statistic of whole sets that repeated rows would bias, such as FID: from subsets without replacement.
 
-    diff: float
-    low: float
-    high: float
-    p: float
-
-
-def paired_difference(
-    rep_a: np.ndarray, rep_b: np.ndarray, *, point_a: float | None = None, point_b: float | None = None, level: float = 0.95
-) -> PairedDifference:
-    """Compare two numbers over replicates that they share, [B] each.
-
-    diff: point_a - point_b where both are given, else the median difference. Two infinite values of one sign are equal (both
-    unreached). p = min(1, 2 (1 + min(#{d <= 0}, #{d >= 0})) / (B + 1)) (Davison and Hinkley 1997, section 4.2): never 0, at least
-    2 / (B + 1), and 1 where nothing differs. Swapping a and b turns the signs round and leaves p.
+    statistic(*arrays) -> number; arrays: [N_i, ...], independent sets (lengths may differ). Every replicate draws the same
+    share of each. Subsets of m of n rows scatter about the whole set's value with variance (1/m - 1/n) against the wanted 1/n,
+    and about their own mean, which is off by their own bias (FID of fewer pictures is larger): low and high are the point plus
+    the quantiles of (replicate - mean of replicates) sqrt(m / (n - m)) (Politis, Romano and Wolf 1999; half samples: Shao and
+    Wu 1989). What is covered is the statistic's expectation at these sizes, its bias included, not its limit. Raises ValueError
+    where a set has fewer than four rows, for NaN, and for a share outside (0, 1).
     """
-    rep_a, rep_b = np.asarray(rep_a, np.float64), np.asarray(rep_b, np.float64)
-    if rep_a.shape != rep_b.shape or rep_a.ndim != 1 or not rep_a.size:
-        raise ValueError("paired replicates must be two vectors of one length")
-    difference = _subtract(_no_nan(rep_a), _no_nan(rep_b))
-    low, high = interval(difference, level)
-    if point_a is None or point_b is None:
-        diff = _median(difference)
-    else:
-        diff = float(_subtract(_no_nan(np.float64(point_a)), _no_nan(np.float64(point_b))))
-    k = min(int((difference <= 0).sum()), int((difference >= 0).sum()))
-    return PairedDifference(diff, float(low), float(high), min(1.0, 2 * (1 + k) / (len(difference) + 1)))
+    checked = [_rows([one], f"array {i}")[0] for i, one in enumerate(arrays)]
+    if not checked:
+        raise ValueError("there is no array to draw from")
+    sizes = [len(one) for one in checked]
+    if min(sizes) < 4:
+        raise ValueError(f"a set of {min(sizes)} rows cannot be subsampled: four are needed")
+    if not 0 < share < 1:
+        raise ValueError(f"share must lie between 0 and 1, not {share}")
+    take = [min(max(2, round(share * n)), n - 1) for n in sizes]
+    value = float(statistic(*checked))
+    rng = stream_rng("subsampling", seed, *sizes)
+    drawn = np.array(
+        [
+            float(statistic(*(one[rng.choice(len(one), m, replace=False)] for one, m in zip(checked, take, strict=True))))
+            for _ in range(replicates)
+        ]
+    )
+    low, high = interval(drawn - drawn.mean(), level)
+    scale = np.sqrt(take[0] / (sizes[0] - take[0]))
+    return Estimate(value, value + scale * float(low), value + scale * float(high))
 
 
-def holm(pvalues: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Holm's step-down adjusted p-values, in the order given (Holm 1979): reject those at most alpha, family-wise error alpha.
-
-    With the i-th smallest of m (from 0): the running maximum of (m - i) p_(i), capped at 1. With B replicates no p lies below
-    2 / (B + 1), so that m comparisons can be significant only where B >= 2 m / alpha - 1: see replicates_needed.
-    """
-    p = np.asarray(pvalues, np.float64)
-    if p.ndim != 1 or not np.all((p >= 0) & (p <= 1)):
-        raise ValueError("p-values must be a vector of numbers between 0 and 1")
-    order = np.argsort(p, kind="stable")
-    steps = np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order])
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(1.0, steps)
-    return adjusted
+def _estimate(value: np.ndarray, low: np.ndarray, high: np.ndarray) -> Estimate:
+    if np.ndim(value):
+        return Estimate(value, low, high)
+    return Estimate(float(value), float(low), float(high))
 
 
-def replicates_needed(comparisons: int, alpha: float = 0.05) -> int:
-    """The fewest replicates with which a Holm-corrected paired_difference among so many comparisons can come out significant."""
-    return max(1, int(np.ceil(2 * comparisons / alpha - 1 - 1e-9)))
+def _takes_axis(statistic: Callable[..., Any]) -> bool:
+    try:
+        return "axis" in inspect.signature(statistic).parameters
+    except (TypeError, ValueError):
+        return False
 
 
-def ranks(values: np.ndarray, higher_is_better: bool) -> np.ndarray:
-    """Ranks along the last axis, 1 is best; ties share their mean rank, so that all unreached (infinite) entries tie last.
-
-    NaN marks an entry that took no part (a method that cannot run here): it gets NaN and leaves the others' ranks alone. What ran
-    and failed or did not reach must not be NaN but its worst value.
-    """
-    values = np.asarray(values, np.float64)
-    return rankdata(-values if higher_is_better else values, axis=-1, nan_policy="omit")
-
-
-def mean_rank(groups: Sequence[np.ndarray], higher_is_better: Sequence[bool]) -> np.ndarray:
-    """Mean over groups of the rank within each: groups of [..., E], one per (target, sign, headline) -> [..., E].
-
-    With [E] the point, with [B, E] the replicates of the joint bootstrap. The mean is over the groups that an entry took part in
-    (NaN where none).
-    """
-    if not groups:
-        raise ValueError("there is nothing to rank")
-    stacked = np.stack([ranks(one, up) for one, up in zip(groups, higher_is_better, strict=True)])
-    took_part = ~np.isnan(stacked)
-    count = took_part.sum(0)
-    total = np.where(took_part, stacked, 0.0).sum(0)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+def _rows(arrays: Any, name: str | None = None) -> list[np.ndarray]:
+    checked = []
+    for i, one in enumerate(arrays):
+        label = name or f"array {i}"
+        array = np.asarray(one.detach().cpu() if hasattr(one, "detach") else one)
+        if array.ndim < 1 or len(array) < 2:
+            raise ValueError(f"{label} has the shape {array.shape}: at least two samples, one a row, are needed")
+        if array.dtype.kind not in "biuf":
+            raise ValueError(f"{label} must hold numbers, not {array.dtype}")
+        if array.dtype.kind == "f" and np.isnan(array).any():
+            raise ValueError(f"{label} holds NaN: give what failed its worst value first")
+        checked.append(array)
+    if not checked:
+        raise ValueError("there is no array to draw from")
+    if len({len(one) for one in checked}) > 1:
+        raise ValueError(f"the arrays have different lengths: {[len(one) for one in checked]}")
+    return checked
 
 
-def significantly_better(replicates: np.ndarray, higher_is_better: bool, alpha: float = 0.05) -> np.ndarray:
-    """Which entry beats which, [E, E] bool: [i, j] where i is better than j after Holm over all pairs. replicates: [B, E]."""
-    n = replicates.shape[1]
-    better = np.zeros((n, n), bool)
-    pairs = [(i, j) for i in range(n) for j in range(i + 1, n)]
-    if not pairs:
-        return better
-    tests = [paired_difference(replicates[:, i], replicates[:, j]) for i, j in pairs]
-    for (i, j), test, p in zip(pairs, tests, holm([t.p for t in tests]), strict=True):
-        if p <= alpha and test.diff != 0:
-            first = (test.diff > 0) == higher_is_better
-            better[(i, j) if first else (j, i)] = True
-    return better
-
-
-def printed_rank(better: np.ndarray) -> np.ndarray:
-    """1 + the number of entries significantly better, int64 [E]; better: [E, E] of significantly_better."""
-    return 1 + np.asarray(better).sum(0).astype(np.int64)
-
-
-def _no_nan(values: np.ndarray) -> np.ndarray:
-    values = np.asarray(values, np.float64)
-    if np.isnan(values).any():
-        raise ValueError("NaN cannot be averaged or compared: give what failed its worst value first")
-    return values
-
-
-def _subtract(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    same = a == b  # also inf == inf
-    return np.where(same, 0.0, np.subtract(a, b, where=~same, out=np.zeros(np.broadcast(a, b).shape)))
-
-
-def _median(values: np.ndarray) -> float:
-    """The median, symmetrical under a change of sign and safe with infinite values."""
-    low, high = np.quantile(values, 0.5, method="lower"), np.quantile(values, 0.5, method="higher")
-    if low == high:
-        return float(low)
-    return 0.0 if np.isinf(low) and np.isinf(high) else float(low + (high - low) / 2 if np.isfinite(high - low) else low + high)
+def _vector(values: ArrayLike, name: str) -> np.ndarray:
+    array = _rows([values], name)[0].astype(np.float64)
+    if array.ndim != 1:
+        raise ValueError(f"{name} must be one value a sample, not of shape {array.shape}")
+    return array

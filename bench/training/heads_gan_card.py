@@ -29,6 +29,7 @@ from bench.generators.weights import load_safetensors, save_half
 from bench.passes import Passes
 from bench.training.checkpoints import write_grid
 from metrics.distribution import fid
+from metrics.frechet import enough_for_fid
 
 SHIPPED = Path(__file__).parents[1] / "generators" / "weights" / "heads_stylegan2.safetensors"
 PICTURES = 4096
@@ -81,6 +82,7 @@ def measure(generator: Generator, domain: Domain, count: int = PICTURES) -> dict
     fake = readings(judges, count, lambda rows: passes.synthesize(codes[rows]), passes)
     scale = first["features"].std()  # so that the distance does not depend on the features' unit
     real, other, made = ((r["features"] / scale).double().numpy() for r in (first, second, fake))
+    enough_for_fid(made.shape[1], len(made), len(real), len(other))
     return {
         "judge": f"features[{domain.info.judges['features']}]",
         "judge_sha": judges["features"].fingerprint,

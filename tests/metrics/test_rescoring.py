@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from metrics import rescoring
 
@@ -21,19 +23,55 @@ def test_delta_and_layerwise_delta_are_higans():
 def test_falls_count_as_nothing_and_do_not_cancel_rises():
     before, after = np.zeros((4, 2)), np.array([[1.0, -1], [1, -1], [-1, -1], [-5, -1]])
     np.testing.assert_allclose(rescoring.rescoring_delta(before, after), [0.5, 0])
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="before is empty"):
         rescoring.rescoring_delta(np.zeros((0, 2)), np.zeros((0, 2)))
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="after has the shape"):
         rescoring.rescoring_delta(np.zeros((1, 2)), np.zeros((3, 2)))
+    with pytest.raises(ValueError, match="after holds 1"):
+        rescoring.rescoring_delta(np.zeros((1, 2)), np.array([[0, np.nan]]))
 
 
 def test_signed_matrix_is_normalised_by_each_attributes_spread():
-    sigma = np.array([2.0, 0.5])
-    change = rescoring.signed_change(np.zeros((3, 2)), np.array([[2.0, -1], [4, 0], [np.nan, 0]]), sigma)
-    targets, matrix = rescoring.rescoring_matrix({"smile": change, "age": change[2:]}, ("smile", "age"))
-    assert targets == ("smile", "age")
-    np.testing.assert_allclose(matrix, [[1.5, -1.0], [np.nan, np.nan]])
-    _, weighted = rescoring.rescoring_matrix({"smile": change}, ("smile", "age"), weights=np.array([3.0, 1, 9]))
-    np.testing.assert_allclose(weighted, [[1.25, -1.5]])
+    before = np.array([[0.0, 1], [2, 1]])
+    after = np.stack([before + [2, -1], before + [[0, 0], [4, 1]]])
+    np.testing.assert_allclose(rescoring.rescoring_matrix(before, after, [2, 0.5]), [[1, -2], [1, 1]])
+    each = np.stack([before, before + 1])  # codes of their own for each target
+    np.testing.assert_allclose(rescoring.rescoring_matrix(each, each + 1, [2, 0.5]), [[0.5, 2], [0.5, 2]])
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 6), st.integers(0, 99))
+def test_matrix_and_delta_follow_codes_and_attributes(targets, codes, seed):
+    rng = np.random.default_rng(seed)
+    before, after, spread = rng.normal(size=(codes, 3)), rng.normal(size=(targets, codes, 3)), rng.uniform(0.5, 2, 3)
+    matrix = rescoring.rescoring_matrix(before, after, spread)
+    order, turn = rng.permutation(codes), rng.permutation(3)
+    np.testing.assert_allclose(rescoring.rescoring_matrix(before[order], after[:, order], spread), matrix, atol=1e-12)
+    turned = rescoring.rescoring_matrix(before[:, turn], after[:, :, turn], spread[turn])
+    np.testing.assert_allclose(turned, matrix[:, turn])
+    np.testing.assert_allclose(rescoring.rescoring_matrix(7 * before, 7 * after, 7 * spread), matrix)
+    delta = np.stack([rescoring.rescoring_delta(before, one) for one in after])
+    assert np.all(delta >= 0) and np.all(delta >= matrix * spread - 1e-12)
+
+
+@pytest.mark.parametrize(
+    "before, after, spread, name",
+    [
+        (np.full((2, 2), np.nan), np.zeros((1, 2, 2)), np.ones(2), "before holds"),
+        (np.zeros((0, 2)), np.zeros((1, 0, 2)), np.ones(2), "before is empty"),
+        (np.zeros((2, 2)), np.zeros((2, 2)), np.ones(2), "after must be"),
+        (np.zeros((3, 2)), np.zeros((1, 2, 2)), np.ones(2), "before has the shape"),
+        (np.zeros((2, 2)), np.zeros((1, 2, 2)), np.array([1, 0.0]), "spread must be positive"),
+        (np.zeros((2, 2)), np.zeros((1, 2, 2)), np.ones(3), "spread has the shape"),
+    ],
+)
+def test_matrix_names_what_it_cannot_use(before, after, spread, name):
+    with pytest.raises(ValueError, match=name):
+        rescoring.rescoring_matrix(before, after, spread)
+
+
+def test_signed_change_keeps_unread_rows_and_refuses_a_spread_of_zero():
+    change = rescoring.signed_change(np.zeros((2, 2)), np.array([[2.0, -1], [np.nan, 0]]), np.array([2.0, 0.5]))
+    np.testing.assert_allclose(change, [[1, -2], [np.nan, 0]])
     with pytest.raises(ValueError, match="positive"):
         rescoring.signed_change(np.zeros((1, 2)), np.zeros((1, 2)), np.array([1.0, 0]))

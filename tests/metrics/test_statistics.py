@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.streams import stream_seed
 from metrics import statistics as s
+from metrics.distribution import fid
 
 INF = np.inf
 
@@ -16,6 +18,12 @@ def test_a_code_has_the_same_weights_whatever_other_codes_are_used():
     np.testing.assert_array_equal(some, pool[:, [41, 7, 19]])
     np.testing.assert_array_equal(s.bootstrap_weights(np.arange(50), 60, seed=3)[:40], pool)
     assert not np.allclose(s.bootstrap_weights(np.arange(50), 40, seed=4), pool)
+
+
+def test_a_codes_weights_are_those_of_a_fresh_generator():
+    key = np.array([stream_seed("bootstrap-codes", 3), 7], np.uint64)
+    fresh = np.random.Generator(np.random.Philox(key=key)).exponential(size=40)
+    np.testing.assert_array_equal(s.bootstrap_weights(np.array([2, 7]), 40, seed=3)[:, 1], fresh)
 
 
 def test_weights_are_exponential_and_independent():
@@ -93,13 +101,13 @@ def test_u_statistic_by_hand_and_without_the_diagonal():
         s.weighted_u_statistic(np.ones((1, 1)), np.ones((1, 1)))
 
 
-def test_paired_difference_sees_a_small_shift_through_large_shared_noise():
+def test_replicate_difference_sees_a_small_shift_through_large_shared_noise():
     rng = np.random.default_rng(0)
     weights = s.bootstrap_weights(np.arange(64), 1000, seed=0)
     shared = rng.normal(scale=10, size=64)
     a = s.weighted_mean(shared + 0.3 + rng.normal(scale=0.2, size=64), weights)
     b = s.weighted_mean(shared, weights)
-    result = s.paired_difference(a, b)
+    result = s.replicate_difference(a, b)
     assert result.low > 0 and result.diff == pytest.approx(0.3, abs=0.1) and result.p == 2 / 1001
     low_a, high_a = s.interval(a)
     assert low_a < np.median(b) < high_a  # unpaired intervals overlap
@@ -107,26 +115,26 @@ def test_paired_difference_sees_a_small_shift_through_large_shared_noise():
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.floats(-5, 5) | st.just(INF), st.floats(-5, 5) | st.just(INF)), min_size=1, max_size=60))
-def test_paired_difference_is_symmetrical(pairs):
+def test_replicate_difference_is_symmetrical(pairs):
     a, b = np.array(pairs).T
-    one, two = s.paired_difference(a, b), s.paired_difference(b, a)
+    one, two = s.replicate_difference(a, b), s.replicate_difference(b, a)
     assert (one.diff, one.low, one.high) == pytest.approx((-two.diff, -two.high, -two.low), rel=1e-12)
     assert one.p == two.p
     assert 2 / (len(a) + 1) <= one.p <= 1 or one.p == 1
 
 
-def test_paired_difference_of_unreached_replicates():
+def test_replicate_difference_of_unreached_replicates():
     unreached, reached = np.full(999, INF), np.linspace(1, 2, 999)
-    tie = s.paired_difference(unreached, unreached)
+    tie = s.replicate_difference(unreached, unreached)
     assert (tie.diff, tie.low, tie.high, tie.p) == (0, 0, 0, 1)
-    lost = s.paired_difference(unreached, reached, point_a=INF, point_b=1.5)
+    lost = s.replicate_difference(unreached, reached, point_a=INF, point_b=1.5)
     assert (lost.diff, lost.low, lost.p) == (INF, INF, 0.002)
 
 
 def test_paired_p_is_rarely_small_where_nothing_differs():
     rng = np.random.default_rng(1)
     weights = s.bootstrap_weights(np.arange(60), 400, seed=0)
-    p = [s.paired_difference(s.weighted_mean(rng.normal(size=60), weights), np.zeros(400)).p for _ in range(300)]
+    p = [s.replicate_difference(s.weighted_mean(rng.normal(size=60), weights), np.zeros(400)).p for _ in range(300)]
     assert np.mean(np.array(p) <= 0.05) <= 0.09
     assert 0.35 < np.mean(p) < 0.65
 
@@ -176,3 +184,115 @@ def test_printed_rank_counts_only_significantly_better_entries(higher):
     better = s.significantly_better(replicates, higher)
     assert better.tolist() == [[False, True, True], [False] * 3, [False] * 3]
     assert s.printed_rank(better).tolist() == [1, 2, 2]
+
+
+def test_mean_rank_interval():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(500, 3))
+    replicates = [noise + [0, 2, 9], noise * 0.01 + [0.5, 0.4, 0.1]]
+    found = s.mean_rank_interval([np.array([0.0, 2, 9]), np.array([0.5, 0.4, 0.1])], replicates, [False, True])
+    np.testing.assert_allclose(found.value, [1, 2, 3])
+    assert np.all(found.low <= found.value) and np.all(found.value <= found.high)
+    assert found.low[2] == found.high[2] == 3 and found.high[0] == 1.5  # the first two may change places in one group of two
+    absent = np.array([np.nan, 1.0])
+    found = s.mean_rank_interval([absent], [np.tile(absent, (9, 1))], [True])
+    np.testing.assert_array_equal(found, [[np.nan, 1]] * 3)
+    with pytest.raises(ValueError, match="replicates of group 0"):
+        s.mean_rank_interval([absent], [np.ones((9, 2))], [True])
+
+
+def test_bootstrap_of_a_mean_is_its_standard_error_with_students_t():
+    values = np.random.default_rng(0).normal(size=12)
+    found = s.bootstrap(np.mean, values, seed=0, replicates=20_000)
+    half = 2.201 * values.std(ddof=1) / np.sqrt(12)
+    assert found.value == pytest.approx(values.mean())
+    assert found.high - found.low == pytest.approx(2 * half, rel=0.06)
+
+
+def test_bootstrap_draws_rows_together_and_with_its_seed():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(50, 2))
+    joint = s.bootstrap(lambda a, b: (a[:, 0] - b).mean(), x, x[:, 0], seed=3, replicates=50)
+    assert joint == (0, 0, 0)
+    slow = s.bootstrap(lambda a: a.mean(), x[:, 0], seed=3, replicates=300)
+    np.testing.assert_allclose(slow, s.bootstrap(np.mean, x[:, 0], seed=3, replicates=300), rtol=1e-12)
+    assert slow != s.bootstrap(np.mean, x[:, 0], seed=4, replicates=300)
+    each = s.bootstrap(lambda a: a.mean(0), x, seed=3, replicates=300)
+    assert each.low.shape == (2,) and each.low[0] == pytest.approx(slow.low)
+
+
+@pytest.mark.parametrize(
+    "arrays, message",
+    [
+        (([],), "array 0"),
+        (([1.0],), "array 0"),
+        (([1.0, np.nan],), "array 0 holds NaN"),
+        (([1.0, 2], [1.0, 2, 3]), "different lengths"),
+        ((["a", "b"],), "array 0 must hold numbers"),
+        ((), "no array"),
+    ],
+)
+def test_bootstrap_names_what_it_cannot_use(arrays, message):
+    with pytest.raises(ValueError, match=message):
+        s.bootstrap(np.mean, *arrays, seed=0)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.tuples(st.floats(-9, 9), st.floats(-9, 9)), min_size=2, max_size=12), st.integers(0, 9))
+def test_paired_difference_of_samples_is_symmetrical(pairs, seed):
+    a, b = np.array(pairs).T
+    one = s.paired_difference(a, b, seed=seed, replicates=200)
+    two = s.paired_difference(b, a, seed=seed, replicates=200)
+    np.testing.assert_allclose([one.diff, one.low, one.high], [-two.diff, -two.high, -two.low], atol=1e-9)
+    assert one.p == pytest.approx(two.p) and one.low <= one.diff + 1e-9 and one.diff <= one.high + 1e-9
+    assert s.paired_difference(a, a, seed=seed, replicates=50) == (0, 0, 0, 1)
+
+
+def test_paired_difference_sees_through_what_samples_share_and_holds_its_level():
+    rng = np.random.default_rng(0)
+    shared = rng.normal(scale=10, size=40)
+    found = s.paired_difference(shared + 0.3 + rng.normal(scale=0.2, size=40), shared, seed=0)
+    assert found.low > 0 and found.diff == pytest.approx(0.3, abs=0.1) and found.p < 0.01
+    p = [s.paired_difference(rng.normal(size=12), np.zeros(12), seed=i, replicates=400).p for i in range(400)]
+    assert 0.02 <= np.mean(np.array(p) <= 0.05) <= 0.08
+    assert s.paired_difference([np.inf, 1.0, 2], [np.inf, 1.0, 2], seed=0).p == 1  # both failed on one sample: no difference
+    for a, b, name in (([1.0, 2], [1.0], "b"), ([np.nan, 1], [1.0, 2], "a"), ([1.0, 2], [[1.0], [2]], "b")):
+        with pytest.raises(ValueError, match=f"^{name} "):
+            s.paired_difference(a, b, seed=0)
+
+
+def test_crossed_bootstrap_is_over_both_and_shares_its_draws():
+    rng = np.random.default_rng(0)
+    codes, fits = rng.normal(size=40), rng.normal(size=(20, 1))
+    one = s.crossed_bootstrap(codes[None], seed=0)
+    wide = s.crossed_bootstrap(codes + 3 * fits, seed=0)
+    assert wide.high - wide.low > 2 * (one.high - one.low)
+    table = codes + 0.1 * rng.normal(size=(20, 40))
+    pair = s.crossed_bootstrap(table + 5 * fits - 5 * fits, seed=0)
+    np.testing.assert_allclose(pair, s.crossed_bootstrap(table, seed=0), atol=1e-9)
+    np.testing.assert_allclose(s.crossed_bootstrap(np.full((3, 4), 2.0), seed=0), 2, rtol=1e-12)
+    for bad in (np.zeros((0, 4)), np.zeros(4), np.zeros((2, 1)), np.full((2, 3), np.nan)):
+        with pytest.raises(ValueError, match="^values must be"):
+            s.crossed_bootstrap(bad, seed=0)
+
+
+def test_subsampling_covers_the_expected_frechet_distance_of_these_sizes():
+    def draw(seed):
+        rng = np.random.default_rng(seed)
+        return rng.normal(size=(120, 3)) + 0.5, rng.normal(size=(120, 3))
+
+    expected = np.mean([fid(*draw(10_000 + i)) for i in range(400)])
+    found = [s.subsampling_interval(fid, *draw(i), seed=i, replicates=60) for i in range(80)]
+    inside = np.mean([one.low <= expected <= one.high for one in found])
+    assert 0.9 <= inside <= 1.0
+    assert np.mean([one.high - one.low for one in found]) < 6 * np.std([one.value for one in found])  # about 4 where it is exact
+    with pytest.raises(ValueError, match="3 rows"):
+        s.subsampling_interval(fid, np.zeros((3, 1)), np.zeros((9, 1)), seed=0)
+
+
+def test_small_sample_level_widens_and_fades():
+    levels = [s.small_sample_level(0.95, n) for n in (5, 20, 60, 5000)]
+    assert levels == sorted(levels, reverse=True) and levels[-1] == pytest.approx(0.95, abs=1e-3)
+    assert s.small_sample_level(0.95, 20, exponential=True) > s.small_sample_level(0.95, 20)
+    with pytest.raises(ValueError, match="^n is 1"):
+        s.small_sample_level(0.95, 1)

@@ -149,8 +149,8 @@ class TargetMeasure:
             if name in curve:
                 values = [distance(curve[name][:, 0], curve[name][:, s]) for s in steps]
                 arrays[name] = np.stack(values, 1).astype(np.float32)
-        if "features" in curve:
-            arrays["features"] = curve["features"].astype(np.float32)
+        if "features" in after:
+            arrays["features_after"] = after["features"].astype(np.float32)
         return arrays
 
 

@@ -110,6 +110,16 @@ def samples_of(result: CellResult, target: str, sign: str) -> Samples | None:
             curves[one.name] = part[one.reading].astype(np.float64)
     curves[GUIDE_GAP.name] = part["guide"].astype(np.float64) - effect
     curves[RESCORING.name] = np.maximum(effect, 0.0) * float(result.arrays["sigma"][column])
-    return Samples(
-        names, column, way, part["strengths"], part["ids"], change, curves, part.get("features"), result.arrays.get("reference")
-    )
+    features, reference = _features(result, part), result.arrays.get("reference")
+    return Samples(names, column, way, part["strengths"], part["ids"], change, curves, features, reference)
+
+
+def _features(result: CellResult, part: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """Features [n, S, D] at every strength, those at 0 from the pool; None without a judge of features.
+
+    Results of before 0.1.0's release hold all strengths in one array of each question.
+    """
+    if "features_after" not in part:
+        return part.get("features")
+    before = result.arrays["pool_features"][part["ids"] - result.arrays["pool_ids"][0]]
+    return np.concatenate([before[:, None], part["features_after"]], 1)

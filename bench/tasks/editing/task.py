@@ -76,6 +76,9 @@ class EditingTask(Task):
         result.arrays["sigma"] = pool.sigma.numpy()
         if pool.reference is not None:
             result.arrays["reference"] = pool.reference.float().numpy()
+            # Features of unedited pictures are the same for every question and every cell: kept once.
+            result.arrays["pool_features"] = pool.readings["features"].float().numpy()
+            result.arrays["pool_ids"] = pool.codes.ids.numpy()
         plausible = Plausible(cell)
         calibrate = cell.generator.sample(stream_ids("calibrate", cell.settings.calibrate_codes), seed=cell.seed)
         guide = {GUIDE: cell.domain.guide("attributes")}

@@ -101,10 +101,11 @@ def _reference(cell: CellContext) -> Tensor | None:
 def test_rows(pool: Pool, column: int, binary: bool, sign: int, count: int) -> Tensor:
     """The rows of the pool that one target and sign is tested on, [at most count].
 
-    continuous: the first ones. binary: the first that the judge says lack it (positive edits) or have it (negative edits).
+    continuous: the first ones. binary: the first that the judge says lack it (positive edits) or have it (negative edits). A
+    picture that the judge cannot read before it is edited is passed over: what becomes unreadable is the edit's doing.
     """
-    if not binary:
-        return torch.arange(min(count, len(pool.codes)))
-    score = pool.readings["attributes"][:, column]
-    wanted = score <= 0 if sign > 0 else score > 0
+    scores = pool.readings["attributes"]
+    wanted = scores.isfinite().all(1)
+    if binary:
+        wanted &= scores[:, column] <= 0 if sign > 0 else scores[:, column] > 0
     return wanted.nonzero().flatten()[:count]

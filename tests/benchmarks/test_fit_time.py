@@ -1,6 +1,6 @@
 """Seconds of each method's fit, beside the plain recipe on the same rows in the same run.
 
-`extra_info` holds `plain_seconds` (the least of a few rounds) and `ratio`, that over the least time of ours (above 1: ours is faster).
+`extra_info` holds `plain_seconds` (the least of a few rounds) and `ratio`, that over our least time (above 1: ours is faster).
 """
 
 from __future__ import annotations

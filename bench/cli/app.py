@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bench.cli.comparing import compare
 from bench.cli.doctor import doctor
 from bench.cli.exporting import export
 from bench.cli.fetching import fetch
@@ -32,6 +33,7 @@ app = typer.Typer(
 app.command("run")(run)
 app.command("list")(list_names)
 app.command("report")(report)
+app.command("compare")(compare)
 app.command("train")(train)
 app.command("fetch")(fetch)
 app.command("export")(export)

@@ -7,23 +7,15 @@ import platform
 import resource
 import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from bench.errors import InputError
+from bench.versions import version
 
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas", "safetensors")
-
-
-def version(distribution: str) -> str:
-    """An installed distribution's version, or '' where it is not installed."""
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return ""
 
 
 def code_version() -> str:
@@ -36,8 +28,8 @@ def use_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
-    # torch says "cuda is not there" with AssertionError, RuntimeError or NotImplementedError, depending on its build.
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    # torch says "cuda is not there" with an AssertionError or a RuntimeError, depending on its build.
+    except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"the device '{name}' cannot be used: {reason}") from error
     # Tiny numbers of dying activations make a CPU pass many times slower.

@@ -181,18 +181,23 @@ def load_suite(source: str | Path | Suite) -> Suite:
 
 def parse_suite(text: str, source: str) -> Suite:
     """A suite from YAML text; `source` names it in errors."""
+    data = parse_yaml(text, source)
+    if not isinstance(data, dict):
+        raise InputError(f"{source}: a suite is a mapping with name, generators, methods and tasks")
+    return checked(Suite, data, source)
+
+
+def parse_yaml(text: str, source: str) -> Any:
+    """Plain values of YAML text. Raises InputError with the place where it is not well-formed or gives a key twice."""
     try:
         # _Loader is a SafeLoader: it builds plain values and nothing else.
-        data = yaml.load(text, Loader=_Loader)  # noqa: S506
+        return yaml.load(text, Loader=_Loader)  # noqa: S506
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise InputError(f"{source}{where}: not well-formed YAML: {error.problem or error.context}") from error
     except yaml.YAMLError as error:
         raise InputError(f"{source}: not well-formed YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(data, dict):
-        raise InputError(f"{source}: a suite is a mapping with name, generators, methods and tasks")
-    return checked(Suite, data, source)
 
 
 def checked(model: type[Model], data: dict[str, Any], where: str) -> Model:

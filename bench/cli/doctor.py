@@ -12,6 +12,8 @@ from typing import Annotated
 
 import typer
 
+from bench.versions import version
+
 # Packages that judges of real pictures need beside the required ones.
 OPTIONAL = ("torchvision", "facenet-pytorch", "lpips", "clean-fid", "open-clip-torch")
 
@@ -22,7 +24,7 @@ def doctor(
 ) -> int:
     """Tell versions, device, cache and weights. The exit code is 1 when something that every run needs is broken."""
     broken: list[str] = []
-    _say("latentbench", f"{_version('latentbench') or 'run from its source folder'}, Python {sys.version.split()[0]}")
+    _say("latentbench", f"{version('latentbench') or 'run from its source folder'}, Python {sys.version.split()[0]}")
     _packages(broken)
     _torch(device, broken)
     _say("torchvision", _torchvision())
@@ -38,27 +40,20 @@ def _say(what: str, text: str) -> None:
     typer.echo(f"{what + ':':<14}{text}")
 
 
-def _version(distribution: str) -> str:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return ""
-
-
 def _packages(broken: list[str]) -> None:
     from packaging.requirements import Requirement
 
-    wanted = [Requirement(line) for line in metadata.requires("latentbench") or ()] if _version("latentbench") else []
+    wanted = [Requirement(line) for line in metadata.requires("latentbench") or ()] if version("latentbench") else []
     required = [one for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})]
-    found = {one.name: _version(one.name) for one in required}
+    found = {one.name: version(one.name) for one in required}
     for one in required:
         if not found[one.name]:
             broken.append(f"{one.name} is not installed: pip install '{one}'")
         elif not one.specifier.contains(found[one.name], prereleases=True):
             broken.append(f"{one.name} {found[one.name]} is installed, and {one.specifier} is needed: pip install '{one}'")
     names = [one.name for one in required] or ["torch", "numpy", "scipy", "scikit-learn", "pandas", "safetensors", "pydantic"]
-    _say("packages", ", ".join(f"{name} {_version(name) or 'absent'}" for name in names))
-    _say("for judges", ", ".join(f"{name} {_version(name) or 'absent'}" for name in OPTIONAL))
+    _say("packages", ", ".join(f"{name} {version(name) or 'absent'}" for name in names))
+    _say("for judges", ", ".join(f"{name} {version(name) or 'absent'}" for name in OPTIONAL))
 
 
 def _torch(device: str, broken: list[str]) -> None:
@@ -81,7 +76,7 @@ def _torch(device: str, broken: list[str]) -> None:
 
 def _torchvision() -> str:
     """How torchvision is."""
-    if not _version("torchvision"):
+    if not version("torchvision"):
         return "absent"
     try:
         from bench.torchvision_shim import ensure_torchvision, library_loads
@@ -93,7 +88,7 @@ def _torchvision() -> str:
     except Exception as error:
         return f"cannot be imported ({type(error).__name__}: {' '.join(str(error).split())})"
     state = "its own library loads" if own else "its library is built for another torch; its nms is done in plain torch instead"
-    return f"{_version('torchvision')}: {state}"
+    return f"{version('torchvision')}: {state}"
 
 
 def _cache(broken: list[str]) -> None:

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pydantic
-import yaml
 
 from bench.cards import Attribute, DomainInfo
 from bench.domains.base import Domain, Network
 from bench.errors import InputError, unknown
-from bench.suite import NAME, checked
+from bench.suite import NAME, checked, parse_yaml
 
 SUFFIXES = (".yaml", ".yml")
 Words = Annotated[str, pydantic.Field(min_length=1)]
@@ -98,11 +97,12 @@ def load_domain(path: str | Path) -> PromptedDomain:
     """The domain of a YAML file. Raises InputError where it cannot be read or does not say what a page says."""
     path = Path(path).expanduser()
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise InputError(f"no domain file {path}") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"the domain file {path} cannot be read: {' '.join(str(error).split())[:160]}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"the domain file {path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    data = parse_yaml(text, f"the domain file {path} cannot be read")
     if not isinstance(data, dict):
         raise InputError(f"the domain file {path} is not a mapping of keys to values")
     return PromptedDomain(checked(DomainFile, data, str(path)))

@@ -285,8 +285,7 @@ def build(state: Mapping[str, Tensor], arguments: Mapping[str, Any], name: str, 
     free = check_arguments(arguments, told, ("class_embed_dim", "eps"), WHAT)
     check_finite(state, WHAT)
     generator = BigGANDeep(name=name, domain=domain, **built, eps=float(free.get("eps") or 1e-4))
-    load_exactly(generator, state, WHAT)
-    return generator
+    return load_exactly(generator, state, WHAT)
 
 
 HUGGINGFACE = Form(

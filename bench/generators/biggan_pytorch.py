@@ -250,8 +250,7 @@ def build(state: Mapping[str, Tensor], arguments: Mapping[str, Any], name: str, 
     check_finite(state, WHAT)
     sizes = replace(sizes, sn_eps=float(free.get("SN_eps") or sizes.sn_eps))
     generator = BigGAN(name=name, domain=domain, sizes=sizes, bn_eps=float(free.get("BN_eps") or 1e-5))
-    load_exactly(generator, state, WHAT)
-    return generator
+    return load_exactly(generator, state, WHAT)
 
 
 BIGGAN_PYTORCH = Form(

@@ -147,8 +147,7 @@ def build(state: Mapping[str, Tensor], arguments: Mapping[str, Any], name: str, 
     check_finite(state, WHAT)
     # Counters that only training uses; early checkpoints lack them.
     counters = [f"{conv.norm}.num_batches_tracked" for conv in convs if conv.norm]
-    load_exactly(generator, state, WHAT, optional=counters)
-    return generator
+    return load_exactly(generator, state, WHAT, optional=counters)
 
 
 DCGAN_FORM = Form(

@@ -201,8 +201,7 @@ def build(state: Mapping[str, Tensor], arguments: Mapping[str, Any], name: str, 
         raise InputError(f"{WHAT}: max_channels is {most} in the checkpoint's arguments, but its weights have {channels}")
     check_finite(state, WHAT)
     generator = EigenGAN(name=name, domain=domain, noise_dim=noise_dim, dims=dims, channels=channels)
-    load_exactly(generator, state, WHAT)
-    return generator
+    return load_exactly(generator, state, WHAT)
 
 
 EIGENGAN = Form(

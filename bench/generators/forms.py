@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
@@ -30,6 +30,8 @@ FORMS: tuple[str, ...] = (
     "bench.generators.eigengan:EIGENGAN",
     "bench.generators.dcgan:DCGAN_FORM",
 )
+
+Loaded = TypeVar("Loaded", bound=Generator)
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,8 @@ def find_form(names: Iterable[str]) -> Form | None:
     return next((form for form in known_forms() if form.fits(names)), None)
 
 
-def load_exactly(generator: Generator, state: Mapping[str, Tensor], what: str, optional: Iterable[str] = ()) -> None:
-    """Load a state dict that must have the generator's names and shapes. optional: names that may be absent (they keep theirs).
+def load_exactly(generator: Loaded, state: Mapping[str, Tensor], what: str, optional: Iterable[str] = ()) -> Loaded:
+    """The generator with a state dict of exactly its names and shapes. optional: names that may be absent (they keep theirs).
 
     Raises InputError that names up to five of the missing, unexpected and misshapen parameters.
     """
@@ -87,6 +89,7 @@ def load_exactly(generator: Generator, state: Mapping[str, Tensor], what: str, o
         more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise InputError(f"not the weights of {what}: {'; '.join(sorted(problems)[:5])}{more}")
     generator.load_state_dict({**own, **state})
+    return generator
 
 
 def check_arguments(arguments: Mapping[str, Any], told: Mapping[str, Any], accepted: Iterable[str], what: str) -> dict[str, Any]:

@@ -186,7 +186,7 @@ def build_genforce(state: Mapping[str, Tensor], arguments: Mapping[str, Any], na
         "final_tanh": read_flag(options, "final_tanh", WHAT),
     }
     settings["level"] = read_lod(state, "lod", len(sizes["channels"]), WHAT)
-    return _load(state, name, domain, **settings | sizes)
+    return load_exactly(PGGAN(name=name, domain=domain, **settings | sizes), state, WHAT)
 
 
 def build_interfacegan(state: Mapping[str, Tensor], arguments: Mapping[str, Any], name: str, domain: str) -> PGGAN:
@@ -210,13 +210,7 @@ def build_interfacegan(state: Mapping[str, Tensor], arguments: Mapping[str, Any]
     require(options, "final_tanh", False, "it would cut off what is out of range", WHAT)
     # InterFaceGAN does not fade: its picture is that of the last whole level.
     level = float(int(read_lod(state, "lod", blocks, WHAT)))
-    return _load(converted, name, domain, renormalise=False, level=level, **sizes)
-
-
-def _load(state: Mapping[str, Tensor], name: str, domain: str, **settings: Any) -> PGGAN:
-    generator = PGGAN(name=name, domain=domain, **settings)
-    load_exactly(generator, state, WHAT)
-    return generator
+    return load_exactly(PGGAN(name=name, domain=domain, renormalise=False, level=level, **sizes), converted, WHAT)
 
 
 GENFORCE = Form(

@@ -25,6 +25,12 @@ P_CHUNK = 4096
 Step = tuple[Space, Callable[[Codes], Tensor]]
 
 
+def style_spaces(z_dim: int, w_dim: int, rows: int, styles: int) -> dict[str, tuple[int, ...]]:
+    """The spaces of a StyleGAN for its card. rows: of w+; styles: the numbers of all layers' styles together."""
+    one, layered = (w_dim,), (rows, w_dim)
+    return {"z": (z_dim,), "w": one, "w+": layered, "s": (styles,), "p": one, "p+": layered, "p_n": one}
+
+
 class StyleBased(Layered):
     """Spaces z, w, w+, s, p, p+ and p_n. psi, cutoff: truncation of the w+ rows below `cutoff` (None: all) toward the mean w.
 
@@ -56,6 +62,11 @@ class StyleBased(Layered):
     @abstractmethod
     def styles(self, ws: Tensor) -> Sequence[Tensor]:
         """One style [N, C_l] per layer of `info.layers` for w+ codes [N, L, D]."""
+
+    @property
+    def strength(self) -> float:
+        """psi as it acts."""
+        return self.psi
 
     def settings(self) -> dict[str, Any]:
         return {"psi": self.psi, "cutoff": self.cutoff}
@@ -97,7 +108,7 @@ class StyleBased(Layered):
         if self.psi == 1.0:
             return ws.contiguous()
         cut = rows if self.cutoff is None else self.cutoff
-        return torch.cat([self.w_avg.lerp(ws[:, :cut], self.psi), ws[:, cut:]], 1)
+        return torch.cat([self.w_avg.lerp(ws[:, :cut], self.strength), ws[:, cut:]], 1)
 
     def layer_styles(self, codes: Codes) -> tuple[Tensor, ...]:
         """One style per layer for codes of any space."""

@@ -24,7 +24,7 @@ from bench.generators.interfacegan import FACTORS, stored_truncation, stylegan_s
 from bench.generators.layered import Visit, leave
 from bench.generators.noise import noise_map
 from bench.generators.progressive import check_maps, fused_from, read_channels, read_flag, read_lod
-from bench.generators.style_based import StyleBased
+from bench.generators.style_based import StyleBased, style_spaces
 from bench.generators.stylegan_layers import Mapping, Synthesis
 
 WHAT = "a StyleGAN"
@@ -67,21 +67,13 @@ class StyleGAN(StyleBased):
         self.truncation = nn.Module()
         self.truncation.register_buffer("w_avg", torch.zeros(w_dim))
         self.synthesis = Synthesis(channels, w_dim=w_dim, fused_from=fused_from, level=level)
-        layers, rows = layer_cards(self.synthesis), self.synthesis.num_ws
+        layers = layer_cards(self.synthesis)
         self.info = GeneratorInfo(
             name=name,
             architecture="stylegan",
             domain=domain,
             resolution=layers[-2].resolution,
-            spaces={
-                "z": (z_dim,),
-                "w": (w_dim,),
-                "w+": (rows, w_dim),
-                "s": (layers[-2].styles[1],),
-                "p": (w_dim,),
-                "p+": (rows, w_dim),
-                "p_n": (w_dim,),
-            },
+            spaces=style_spaces(z_dim, w_dim, self.synthesis.num_ws, layers[-2].styles[1]),
             layers=layers,
             n_labels=n_labels,
             description=description,
@@ -99,15 +91,10 @@ class StyleGAN(StyleBased):
     def map(self, z: Tensor, labels: Tensor | None) -> Tensor:
         return self.mapping(z, labels)
 
-    def _broadcast(self, w: Tensor) -> Tensor:
-        """w+ [N, L, D] of w [N, D], truncated by psi in single precision, as published, whatever the precision of w."""
-        rows = self.info.spaces["w+"][0]
-        ws = w[:, None].expand(-1, rows, -1)
-        if self.psi == 1.0:
-            return ws.contiguous()
-        cut = rows if self.cutoff is None else self.cutoff
-        psi = float(torch.tensor(self.psi, dtype=torch.float32))
-        return torch.cat([self.w_avg.lerp(ws[:, :cut], psi), ws[:, cut:]], 1)
+    @property
+    def strength(self) -> float:
+        """psi in single precision, as published, whatever the precision of w."""
+        return float(torch.tensor(self.psi, dtype=torch.float32))
 
     def styles(self, ws: Tensor) -> list[Tensor]:
         """One style [N, 2C] per styled layer; the toRGB layer takes none."""
@@ -200,7 +187,8 @@ def build_genforce(state: Dict[str, Tensor], arguments: Dict[str, Any], name: st
         "level": read_lod(state, "synthesis.lod", len(sizes["channels"]), WHAT),
         "final_tanh": read_flag(options, "final_tanh", WHAT),
     }
-    return _load(state, name, domain, **sizes, **settings, **read_truncation(options, "trunc_psi", "trunc_layers"))
+    truncation = read_truncation(options, "trunc_psi", "trunc_layers")
+    return load_exactly(StyleGAN(name=name, domain=domain, **sizes, **settings, **truncation), state, WHAT)
 
 
 def build_interfacegan(state: Dict[str, Tensor], arguments: Dict[str, Any], name: str, domain: str) -> StyleGAN:
@@ -232,13 +220,8 @@ def build_interfacegan(state: Dict[str, Tensor], arguments: Dict[str, Any], name
     truncation = read_truncation(BUILT_IN | given, "truncation_psi", "truncation_layers")
     # InterFaceGAN does not fade: its picture is that of the last whole level.
     level = float(int(read_lod(state, "synthesis.lod", len(sizes["channels"]), WHAT)))
-    return _load(converted, name, domain, **sizes, fused_from=smallest, level=level, **truncation)
-
-
-def _load(state: Dict[str, Tensor], name: str, domain: str, **settings: Any) -> StyleGAN:
-    generator = StyleGAN(name=name, domain=domain, **settings)
-    load_exactly(generator, state, WHAT)
-    return generator
+    generator = StyleGAN(name=name, domain=domain, **sizes, fused_from=smallest, level=level, **truncation)
+    return load_exactly(generator, converted, WHAT)
 
 
 GENFORCE = Form(

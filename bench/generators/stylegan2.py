@@ -28,7 +28,7 @@ from bench.generators.forms import Form, check_arguments, load_exactly
 from bench.generators.layered import Visit, leave
 from bench.generators.noise import check_noise, noise_map
 from bench.generators.resample import fir_filter
-from bench.generators.style_based import StyleBased
+from bench.generators.style_based import StyleBased, style_spaces
 from bench.generators.stylegan2_layers import Noise, Synthesis, ToRGB, Variant
 from bench.generators.stylegan2_mapping import Mapping
 from bench.generators.weights import load_card, load_safetensors
@@ -81,21 +81,12 @@ class StyleGAN2(StyleBased):
         self.variant = Variant(conv_clamp, use_noise, scaled_epsilon, style_offset)
         self.synthesis = Synthesis(dict(channels), w_dim=widths[-1], architecture=architecture, variant=self.variant)
         layers = layer_cards(self.synthesis)
-        rows, w_dim = self.synthesis.num_ws, widths[-1]
         self.info = GeneratorInfo(
             name=name,
             architecture="stylegan2",
             domain=domain,
             resolution=self.synthesis.resolutions[-1],
-            spaces={
-                "z": (z_dim,),
-                "w": (w_dim,),
-                "w+": (rows, w_dim),
-                "s": (layers[-1].styles[1],),
-                "p": (w_dim,),
-                "p+": (rows, w_dim),
-                "p_n": (w_dim,),
-            },
+            spaces=style_spaces(z_dim, widths[-1], self.synthesis.num_ws, layers[-1].styles[1]),
             layers=layers,
             n_labels=n_labels,
             description=description,
@@ -111,8 +102,7 @@ class StyleGAN2(StyleBased):
         Raises InputError where the state dict is of another architecture, incomplete, or of inconsistent shapes.
         """
         generator = cls(name=name, domain=domain, **state_sizes(state, what), **settings)
-        load_exactly(generator, state, what)
-        return generator
+        return load_exactly(generator, state, what)
 
     def settings(self) -> dict[str, Any]:
         plain, own = asdict(Variant()), asdict(self.variant)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import norm, t
 
+from metrics.replicates import subtract
 from metrics.statistics import interval, replicates_needed
 
 LEVEL = 0.95
@@ -57,9 +58,9 @@ def paired(
     readable = ~(np.isnan(old) | np.isnan(new))
     if np.isnan(point_old) or np.isnan(point_new) or readable.mean() < READABLE:
         return UNKNOWN
-    differences = _minus(new[readable], old[readable])
+    differences = subtract(new[readable], old[readable])
     low, high = (float(end) for end in interval(differences, LEVEL))
-    diff = float(_minus(np.float64(point_new), np.float64(point_old)))
+    diff = float(subtract(np.float64(point_new), np.float64(point_old)))
     count = len(differences)
     other = min(int((differences <= 0).sum()), int((differences >= 0).sum()))
     counted = min(1.0, 2 * (1 + other) / (count + 1))
@@ -125,11 +126,6 @@ def unpaired(
 def enough_replicates(comparisons: int, alpha: float) -> int:
     """How many replicates let one of so many comparisons come out by counting, within the limit."""
     return min(MOST_REPLICATES, replicates_needed(comparisons, alpha))
-
-
-def _minus(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    same = a == b  # also inf and inf
-    return np.where(same, 0.0, np.subtract(a, b, where=~same, out=np.zeros(np.broadcast(a, b).shape)))
 
 
 def _length(value: float) -> float:

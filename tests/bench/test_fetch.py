@@ -439,7 +439,7 @@ def test_doctor_says_how_torchvision_is(monkeypatch):
     from bench import torchvision_shim
     from bench.cli import doctor
 
-    monkeypatch.setattr(doctor, "_version", lambda name: "0.1")
+    monkeypatch.setattr(doctor, "version", lambda name: "0.1")
     monkeypatch.setattr(doctor, "import_module", lambda name: None)
     monkeypatch.setattr(torchvision_shim, "ensure_torchvision", lambda: None)
     for loads, said in ((True, "0.1: its own library loads"), (False, "0.1: its library is built for another torch")):
@@ -451,7 +451,7 @@ def test_doctor_says_how_torchvision_is(monkeypatch):
 
     monkeypatch.setattr(doctor, "import_module", broken)
     assert doctor._torchvision() == "cannot be imported (RuntimeError: no operator)"
-    monkeypatch.setattr(doctor, "_version", lambda name: "")
+    monkeypatch.setattr(doctor, "version", lambda name: "")
     assert doctor._torchvision() == "absent"
 
 

@@ -41,6 +41,9 @@ class Plan:
 def make_plan(bench: Workbench) -> Plan:
     """Check the suite against what there is, and lay out its work. Loads generators, guides and judges.
 
+    A method is no cell of a task that asks for what it does not give (an inverter of a method that edits), unless it takes part
+    in no task at all: then the records say so.
+
     Raises InputError for unknown names, wrong options and settings, and missing or damaged weights. What a method, generator or
     plug-in does not support, and a plug-in that is broken, is a problem of its own cells alone.
     """
@@ -55,12 +58,17 @@ def make_plan(bench: Workbench) -> Plan:
     whole = [name for name, problem in tasks.items() if problem is None]
     if suite.metrics is not None and not any("metrics" in type(bench.settings(name)).model_fields for name in whole):
         registry.check("metrics", suite.metrics)
+    numbers = range(len(methods))
+    active = {i for i in numbers if not methods[i] and any(_attempt(_gives, bench, name, i) is None for name in whole)}
     plan = Plan(places={name: ("", "") if places[name] else _place(bench, name) for name in suite.generators})
     for task in suite.tasks:
         for generator in suite.generators:
             shared = tasks[task] or places[generator] or _attempt(_validate, bench, task, generator)
             for index, broken in enumerate(methods):
-                problem = shared or broken or _attempt(_supported, bench, task, generator, index)
+                stranger = None if tasks[task] or broken else _attempt(_gives, bench, task, index)
+                if stranger and index in active:
+                    continue
+                problem = shared or broken or stranger or _attempt(_supported, bench, generator, index)
                 for fit_seed in range(suite.fit_seeds):
                     fit = Fit(generator, index, fit_seed)
                     cell = Cell(fit, task)
@@ -104,13 +112,18 @@ def _validate(bench: Workbench, task: str, generator: str) -> None:
     bench.task(task).validate(bench.settings(task), place.domain.info, place.generator.info)
 
 
-def _supported(bench: Workbench, task: str, generator: str, index: int) -> None:
-    """Raises UnsupportedError where the method cannot run there, InputError where it holds an unknown attribute."""
-    method, place, wanted = bench.method(index), bench.place(generator), bench.task(task).produces
-    for name in bench.hold(index):
-        place.domain.info.attribute(name)
+def _gives(bench: Workbench, task: str, index: int) -> None:
+    """Raises UnsupportedError where the method does not give what the task asks for."""
+    method, wanted = bench.method(index), bench.task(task).produces
     if wanted not in method.produces:
         raise UnsupportedError(f"{method.name} gives no {wanted}")
+
+
+def _supported(bench: Workbench, generator: str, index: int) -> None:
+    """Raises UnsupportedError where the method cannot run there, InputError where it holds an unknown attribute."""
+    method, place = bench.method(index), bench.place(generator)
+    for name in bench.hold(index):
+        place.domain.info.attribute(name)
     reason = method.supports(place.generator.info, place.domain.info)
     if reason:
         raise UnsupportedError(reason)

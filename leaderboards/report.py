@@ -25,10 +25,15 @@ def render(
     results: Results,
     boards: dict[str, dict[str, Board | None]],
     decisions: Sequence[Decision],
+    pages: dict[tuple[str, str], str],
     plots: dict[str, bytes],
     wide: Sequence[str],
 ) -> str:
-    """The report's text. boards: task -> generator -> leaderboard. plots: the picture files that exist, by relative path."""
+    """The report's text.
+
+    boards: task -> generator -> leaderboard. pages: (task, generator) -> the task's own parts (leaderboards.pages). plots: the
+    picture files that exist, by relative path.
+    """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("leaderboards"), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         autoescape=False, keep_trailing_newline=True,
@@ -38,13 +43,13 @@ def render(
         {
             "name": task,
             "curve_words": " and ".join(title(m) for m in CURVES),
-            "boards": [_board(results, task, g, board, plots) for g, board in by_generator.items()],
+            "boards": [_board(results, task, g, board, pages.get((task, g), ""), plots) for g, board in by_generator.items()],
         }
         for task, by_generator in boards.items()
     ]
     over = {r.ci_over for r in results.records if r.ci_over}
     text = environment.get_template("report.md.j2").render(
-        suite=run["suite"], tasks=tasks, change_metric=CHANGE,
+        suite=run["suite"], tasks=tasks, edits="editing" in boards, change_metric=CHANGE,
         fits_note=" and fits" if "codes+fits" in over else "; with one fit of each method they say nothing of other fits",
         tables={
             "generators": sections.generators(results), "judges": sections.judges(results),
@@ -77,21 +82,38 @@ def _column(metric: str, records: Sequence[Record]) -> str:
     return " ".join(filter(None, (title(metric), ARROWS[ways.pop()] if len(ways) == 1 else "", ", ".join(judges))))
 
 
-def _board(results: Results, task: str, generator: str, board: Board | None, plots: dict[str, bytes]) -> dict[str, Any]:
-    if board is None:
-        return {"generator": generator, "table": ""}
-    records = headline_records(results, task, generator)
-    metrics = headline_names(results, task)
+def _board(
+    results: Results, task: str, generator: str, board: Board | None, page: str, plots: dict[str, bytes]
+) -> dict[str, Any]:
+    """What the template says of one generator: the ranking, then the editing task's parts or the task's own page."""
+    ranking = {"table": "", "notes": "", "forest": ""}
+    edits = {"tradeoff": "", "heat": "", "strips": [], "targets": [], "assignment": ""}
+    if board is not None:
+        records, metrics = headline_records(results, task, generator), headline_names(results, task)
+        ranking["table"] = _ranked(board, metrics, records)
+        ranking["notes"] = _board_notes(board, metrics, records)
+        ranking["forest"] = _plot(task, generator, "ranking", plots)
+        if not page:
+            edits |= _edits(results, task, generator, board, plots)
+    return {"generator": generator, "page": page, **ranking, **edits}
+
+
+def _plot(task: str, generator: str, kind: str, plots: dict[str, bytes]) -> str:
+    """The path of a plot, '' where there is none."""
+    path = f"plots/{task}-{generator}-{kind}.png"
+    return path if path in plots else ""
+
+
+def _edits(results: Results, task: str, generator: str, board: Board, plots: dict[str, bytes]) -> dict[str, Any]:
+    records, metrics = headline_records(results, task, generator), headline_names(results, task)
     mine = [r for r in results.records if (r.task, r.generator) == (task, generator)]
     points = sorted({r.point for r in records if r.point.startswith("effect_")})
     effect = points[0].removeprefix("effect_") if points else ""
     judge_of = lambda metric: ", ".join(sorted({r.judge for r in mine if r.metric == metric and r.judge})) or "none"  # noqa: E731
-    path = lambda kind: name if (name := f"plots/{task}-{generator}-{kind}.png") in plots else ""  # noqa: E731
     pictures = [one for one in results.run["pictures"] if (one["task"], one["generator"]) == (task, generator)]
     return {
-        "generator": generator, "effect": effect, "n": n_of(records), "table": _ranked(board, metrics, records),
-        "notes": _board_notes(board, metrics, records), "heat_judge": judge_of(CHANGE),
-        "forest": path("ranking"), "tradeoff": path("tradeoff"), "heat": path("rescoring"),
+        "effect": effect, "n": n_of(records), "heat_judge": judge_of(CHANGE),
+        "tradeoff": _plot(task, generator, "tradeoff", plots), "heat": _plot(task, generator, "rescoring", plots),
         "curve_judges": "; ".join(f"{title(m)}: {judge_of(m)}" for m in (EFFECT, *CURVES)),
         "strips": pictures, "strip_note": next((one["note"] for one in pictures if one.get("note")), ""),
         "targets": _targets(results, board, metrics, records),

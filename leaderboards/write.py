@@ -10,6 +10,7 @@ from leaderboards import plots
 from leaderboards.claims import decide, decide_holds
 from leaderboards.folder import Results, load, store
 from leaderboards.headlines import change_readings, readings
+from leaderboards.pages import page_of
 from leaderboards.records import write_atomic
 from leaderboards.report import CURVES, headline_names, render
 from leaderboards.strips import strips
@@ -43,7 +44,7 @@ def rebuild_report(folder: Path) -> set[str]:
     """
     folder = Path(folder)
     results = load(folder)
-    boards, files, decisions, wide = {}, {}, [], []
+    boards, pages, files, decisions, wide = {}, {}, {}, [], []
     for task in results.tasks:
         names = headline_names(results, task)
         boards[task] = {}
@@ -52,6 +53,8 @@ def rebuild_report(folder: Path) -> set[str]:
             cells = {entry: group[0] for entry, group in results.groups(task, generator).items()}
             spaces = {entry: cell.card["space"] for entry, cell in cells.items()}
             board = boards[task][generator] = leaderboard(generator, table, spaces, names)
+            pages[task, generator], beside = page_of(task, results, generator, board)
+            files |= beside
             if board is None:
                 continue
             files |= _plots(results, task, generator, board)
@@ -62,7 +65,7 @@ def rebuild_report(folder: Path) -> set[str]:
             wide.append(f"{task}.csv")
             files[f"{task}.csv"] = wide_csv(ranked, names).encode()
     files["plots/time.png"] = plots.times(results.run["seconds"], results.run["total_seconds"])
-    files["README.md"] = render(results, boards, decisions, files, wide).encode()
+    files["README.md"] = render(results, boards, decisions, pages, files, wide).encode()
     for path, data in sorted(files.items()):
         write_atomic(folder / path, data)
     write_atomic(folder / "plots" / "files.json", (json.dumps(sorted(files), indent=1) + "\n").encode())

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 import pydantic
@@ -63,8 +63,34 @@ class CellResult:
     pictures: dict[str, np.ndarray] = field(default_factory=dict)
 
 
+Cells = Sequence[tuple[MethodCard, CellResult]]  # of one (generator, method, variant): one per fit
+Question = tuple[str, str, str]  # target, sign, metric
+
+
+class Measured(NamedTuple):
+    """A record, and the rows [1 + B] that it was made of: the point, then its bootstrap replicates (None: it has none).
+
+    Replicate b of every entry of one generator is the same resample, so that rows subtract as a paired difference. What is not
+    reached is +-inf, the worst there is, in a metric with better and worse.
+    """
+
+    record: Record
+    rows: np.ndarray | None = None
+
+
+class Headline(NamedTuple):
+    """One headline: the point value and its replicates [B] (worst, +-inf, where unreached), and which way is better."""
+
+    value: float
+    replicates: np.ndarray
+    higher_is_better: bool
+
+
 class Task(ABC):
-    """A protocol. `run` measures one cell (slow); `summarise` reads one (generator, method, variant) over its fits."""
+    """A protocol. `run` measures one cell (slow); `measured` reads one (generator, method, variant) over its fits.
+
+    What `measured` and `headlines` take are the arrays and facts that `run` left or a results folder kept: no network runs again.
+    """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
@@ -87,8 +113,22 @@ class Task(ABC):
         """Measure one cell."""
 
     @abstractmethod
-    def summarise(self, settings: pydantic.BaseModel, cells: Sequence[tuple[MethodCard, CellResult]], seed: int) -> list[Record]:
+    def measured(self, settings: pydantic.BaseModel, cells: Cells, seed: int) -> Iterator[Measured]:
         """The numbers of one (generator, method, variant), with intervals over codes and, where there are several, fits.
 
-        Fills the fields from `target` to `higher_is_better`, `status` and `reason`; the engine fills the rest.
+        Fills the records from `target` to `higher_is_better`, `status` and `reason`; the engine fills the rest. A field
+        `replicates` of the settings says how many there are.
         """
+
+    def summarise(self, settings: pydantic.BaseModel, cells: Cells, seed: int) -> list[Record]:
+        """The records of `measured`."""
+        return [one.record for one in self.measured(settings, cells, seed)]
+
+    def headlines(self, settings: pydantic.BaseModel, cells: Cells, seed: int) -> dict[Question, Headline]:
+        """What rankings and claims read: every headline record that names a target, by (target, sign, metric)."""
+        table = {}
+        for record, rows in self.measured(settings, cells, seed):
+            if record.headline and record.target and rows is not None and record.status in ("ok", "unreached"):
+                place = (record.target, record.sign, record.metric)
+                table[place] = Headline(float(rows[0]), np.asarray(rows[1:], np.float64), bool(record.higher_is_better))
+        return table

@@ -11,11 +11,12 @@ from collections.abc import Container, Sequence
 import numpy as np
 
 from bench.records import Record
-from leaderboards.compare.replicates import READINGS, Place, Reading, place_of, readings
+from leaderboards.compare.replicates import Place, Reading, place_of, readings
 from leaderboards.compare.sides import Side, readable_codes
 from leaderboards.compare.statistics import Difference, paired
 from leaderboards.folder import Cell
 from leaderboards.ranking import Entry
+from leaderboards.tasks import task_of
 
 # What reading arrays of another layout raises.
 UNREADABLE = (ValueError, KeyError, TypeError, IndexError)
@@ -105,7 +106,7 @@ def codes_of(cells: Sequence[Cell]) -> dict[tuple[int, str], frozenset[int]]:
 
 def why_not_paired(task: str, old: Sequence[Cell], new: Sequence[Cell], seeds: Sequence[int]) -> str:
     """Why two runs of an entry cannot be resampled together, '' where they can. The generator is the same, by the protocol."""
-    if task not in READINGS:
+    if task_of(task) is None:
         return f"nothing repeats the readings of task {task}"
     if not old or not new:
         return "no arrays were kept for it"

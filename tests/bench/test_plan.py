@@ -125,3 +125,14 @@ def test_files_that_cannot_be_used_are_bad_input(toys, entry, message):
     with pytest.raises(InputError) as caught:
         make_plan(workbench(toys, generators=[entry]))
     assert message in str(caught.value)
+
+
+def test_a_method_is_no_cell_of_a_task_it_has_no_part_in(toys):
+    registry = toys.toy_registry()
+    registry.add("tasks", "invert", type("Invert", (toys.ToyTask,), {"name": "invert", "produces": "inverter"}))
+    registry.add("methods", "both", type("Both", (toys.Axis,), {"name": "both", "produces": frozenset({"editor", "inverter"})}))
+    tasks = {"shift": {"targets": ["up"]}, "invert": {"targets": ["up"]}}
+    plan = make_plan(workbench(toys, registry, tasks=tasks, methods=["axis", "both"]))
+    assert {(cell.task, cell.fit.method) for cell in plan.cells} == {("shift", 0), ("shift", 1), ("invert", 1)}
+    alone = make_plan(workbench(toys, registry, tasks={"invert": tasks["invert"]}, methods=["axis", "both"]))
+    assert list(alone.problems.values()) == [("skipped", "axis gives no inverter")] and len(alone.cells) == 2

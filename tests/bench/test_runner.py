@@ -117,7 +117,7 @@ def test_failures_are_records_and_the_others_go_on(toys, tmp_path):
 
 
 def test_a_summary_that_fails_is_a_record(toys, monkeypatch):
-    monkeypatch.setattr(toys.ToyTask, "summarise", lambda *_: 1 / 0)
+    monkeypatch.setattr(toys.ToyTask, "measured", lambda *_: 1 / 0)
     result = run(toys, changes={"methods": ["axis"]})
     assert [(r.status, r.reason) for r in result.records] == [("error", "no summary: ZeroDivisionError: division by zero")]
     assert result.exit_code == 1

@@ -20,7 +20,7 @@ from bench.domains.base import Domain, Network
 from bench.errors import SpaceError, UnsupportedError
 from bench.generators.base import Generator
 from bench.records import Record
-from bench.tasks.base import CellResult, Task
+from bench.tasks.base import CellResult, Measured, Task
 from methods.base import Edit, Fitted, Method
 
 SIDE = 8
@@ -153,19 +153,12 @@ class ToyTask(Task):
         shown = ((pictures[:2].permute(0, 2, 3, 1) + 1) * 127.5).byte().numpy()
         return CellResult({"change": change.numpy()}, {"names": judge.names, "mean": change.mean(0).numpy()}, {"first": shown})
 
-    def summarise(self, settings, cells, seed):
+    def measured(self, settings, cells, seed):
         change = np.concatenate([result.arrays["change"] for _, result in cells])
         names = cells[0][1].facts["names"]
-        return [
-            Record(
-                target=t,
-                metric="change",
-                value=float(change[:, names.index(t)].mean()),
-                n=len(change),
-                judge="attributes[toy-judge]",
-            )
-            for t in settings.targets
-        ]
+        for t in settings.targets:
+            value = float(change[:, names.index(t)].mean())
+            yield Measured(Record(target=t, metric="change", value=value, n=len(change), judge="attributes[toy-judge]"))
 
 
 def note(*what: str) -> None:

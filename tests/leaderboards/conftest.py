@@ -12,7 +12,7 @@ from bench.runner import CellOutcome, RunResult
 from bench.suite import Suite
 from bench.tasks.base import CellResult, MethodCard
 from bench.tasks.editing.protocol import EditingSettings, key_of
-from bench.tasks.editing.rows import records_of
+from bench.tasks.editing.task import EditingTask
 from leaderboards.folder import Cell, Results, plain, store
 
 ATTRIBUTES = ("smile", "age", "yaw")
@@ -99,7 +99,7 @@ class Toy:
                 domain="toy", method=method, method_version=1, approach="baseline", variant=variant, space="w", seed=self.seed,
                 fit_seed="+".join(str(card.fit_seed) for card in cards), code_version=code_version(), seconds=1.0,
             )  # fmt: skip
-            records += [replace(one, **known) for one in records_of(self.settings, pairs, self.seed)]
+            records += [replace(one, **known) for one in EditingTask().summarise(self.settings, pairs, self.seed)]
             cells += [CellOutcome(GENERATOR, "f" * 64, "toy", "editing", card, result) for card, result in pairs]
         hashes = {("editing", GENERATOR): HASH}
         return RunResult(self.suite, records, cells, {}, 1.0, {"device": "cpu"}, hashes)

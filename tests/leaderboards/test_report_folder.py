@@ -17,6 +17,8 @@ from bench.records import Record
 from bench.runner import CellOutcome, RunResult
 from bench.suite import Suite
 from bench.tasks.base import CellResult, MethodCard
+from bench.tasks.editing import summary
+from bench.tasks.editing.task import EditingTask
 from leaderboards import headlines, plots
 from leaderboards.folder import cell_key, load
 from leaderboards.pictures import LIMIT, sheet, small_png
@@ -39,18 +41,18 @@ SUITE = Suite(
 )  # fmt: skip
 
 
-def fake_headlines(results, cells):
+def fake_headlines(self, settings, cells, seed):
     """Readings from the arrays that the fake cells left; their noise is shared between entries, as it is in paired resamples."""
     table = {}
-    for name, array in cells[0].arrays.items():
+    for name, array in cells[0][1].arrays.items():
         if name.startswith("reading/"):
             target, sign, headline = name.removeprefix("reading/").split("/")
             table[target, sign, headline] = (float(array[0]), array[1:].astype(np.float64), headline in ("identity", "reach"))
     return table
 
 
-def fake_changes(results, cells, attribute):
-    base = {"hold=glasses": 0.02}.get(cells[0].card["variant"], 0.2)
+def fake_changes(settings, cells, seed, attribute):
+    base = {"hold=glasses": 0.02}.get(cells[0][0].variant, 0.2)
     noise = 0.001 * np.sin(np.arange(400.0))
     return {(t, s, f"change of {attribute}"): (base, base + noise, False) for t in TARGETS for s in "+-"}
 
@@ -86,8 +88,8 @@ def records_of(generator, entry, lost):
 
 @pytest.fixture(autouse=True)
 def sources(monkeypatch):
-    monkeypatch.setitem(headlines.HEADLINES, "editing", fake_headlines)
-    monkeypatch.setitem(headlines.CHANGES, "editing", fake_changes)
+    monkeypatch.setattr(EditingTask, "headlines", fake_headlines)
+    monkeypatch.setattr(summary, "change_replicates", fake_changes)
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +97,8 @@ def written(tmp_path_factory):
     """The folder of the run, written once and left as it is."""
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(headlines.HEADLINES, "editing", fake_headlines)
-        patch.setitem(headlines.CHANGES, "editing", fake_changes)
+        patch.setattr(EditingTask, "headlines", fake_headlines)
+        patch.setattr(summary, "change_replicates", fake_changes)
         write_results(make_run(), folder)
     return folder
 

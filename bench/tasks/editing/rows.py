@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bench.records import Record
+from bench.tasks.base import Cells, Measured
 from bench.tasks.editing.protocol import EditingSettings, point_name
 from bench.tasks.editing.quantities import (
     CHANGE,
@@ -22,18 +23,17 @@ from bench.tasks.editing.quantities import (
     SECONDS,
     Quantity,
 )
-from bench.tasks.editing.summary import Asked, Cells, questions
+from bench.tasks.editing.summary import Asked, questions
 from metrics.statistics import interval
 
 HEADLINES = (LEAKAGE, IDENTITY, REALISM, REACH)
 
 
-def records_of(settings: EditingSettings, cells: Cells, seed: int) -> list[Record]:
-    """All records of one (generator, method, variant), those of the wanted metrics."""
-    if not cells:
-        return []
-    rows = Rows(settings, cells, seed)
-    return [one for one in rows.all() if settings.metrics is None or one.metric in settings.metrics]
+def measured(settings: EditingSettings, cells: Cells, seed: int) -> Iterator[Measured]:
+    """All numbers of one (generator, method, variant), those of the wanted metrics."""
+    for one in Rows(settings, cells, seed).all() if cells else ():
+        if settings.metrics is None or one.record.metric in settings.metrics:
+            yield one
 
 
 class Rows:
@@ -46,7 +46,7 @@ class Rows:
         self.over = "codes" if len(cells) == 1 else "codes+fits"
         self.asked = questions(settings, cells, seed)
 
-    def all(self) -> Iterator[Record]:
+    def all(self) -> Iterator[Measured]:
         for asked in self.asked:
             if asked.status == "skipped":
                 yield from self._skipped(asked)
@@ -64,7 +64,7 @@ class Rows:
         fixed = {"metric": one.name, "metric_version": one.version, "unit": one.unit, "higher_is_better": one.higher_is_better}
         return Record(**{**named, **fixed, **fields})
 
-    def _value(self, one: Quantity, rows: np.ndarray, **fields: Any) -> Record:
+    def _value(self, one: Quantity, rows: np.ndarray, **fields: Any) -> Measured:
         """A record of rows [R] (the point, then the replicates), with its interval.
 
         Replicates that do not reach the effect are in it as the worst, so that an end may be infinite; of a quantity that has no
@@ -72,21 +72,21 @@ class Rows:
         """
         if not np.isfinite(rows[0]):
             reason = fields.pop("reason", "") or "no sample could be read"
-            return self._record(one, **{"status": "unreached", **fields, "reason": reason})
+            return Measured(self._record(one, **{"status": "unreached", **fields, "reason": reason}), rows)
         fields.pop("reason", None)
         known = rows[1:][~np.isnan(rows[1:])]
         low, high = interval(known) if len(known) else (None, None)
         ends = {} if low is None else {"ci_low": float(low), "ci_high": float(high), "ci_over": self.over}
-        return self._record(one, value=float(rows[0]), **ends, **fields)
+        return Measured(self._record(one, value=float(rows[0]), **ends, **fields), rows)
 
-    def _skipped(self, asked: Asked) -> Iterator[Record]:
+    def _skipped(self, asked: Asked) -> Iterator[Measured]:
         point = point_name(self.settings.headline_effect)
         for one in HEADLINES:
             where = "summary" if one == REACH else point
             place = {"target": asked.target, "sign": asked.sign, "point": where, "headline": True}
-            yield self._record(one, **place, status="skipped", reason=asked.reason)
+            yield Measured(self._record(one, **place, status="skipped", reason=asked.reason))
 
-    def _grid(self, asked: Asked) -> Iterator[Record]:
+    def _grid(self, asked: Asked) -> Iterator[Measured]:
         """Every curve at every strength. Over several fits strength j is the mean of their j-th: each fit has its own unit."""
         fits = asked.measured
         if not fits or len(fits) < len(asked.fits):
@@ -100,7 +100,7 @@ class Rows:
                     rows = asked.join([fit.curve(one)[:, step] for fit in fits], float("nan"))
                     yield self._value(one, rows, n_failed=failed, **place)
 
-    def _effect(self, asked: Asked, level: float) -> Iterator[Record]:
+    def _effect(self, asked: Asked, level: float) -> Iterator[Measured]:
         """Every quantity at one judged effect, the rows of the signed re-scoring matrix among them."""
         fits, missing = asked.measured, float("nan")
         strengths = asked.join([fit and fit.strength(level) for fit in asked.fits], missing)
@@ -131,7 +131,7 @@ class Rows:
         of = f" in {short} of {len(asked.fits)} fits" if len(asked.fits) > 1 else ""
         return f"the mean judged effect within the plausible range ends at {min(most):.2f} sigma{of}"
 
-    def _whole(self, asked: Asked) -> Iterator[Record]:
+    def _whole(self, asked: Asked) -> Iterator[Measured]:
         """What a question has once: reach, monotonicity, the assignment and the time of an edit."""
         place = {"target": asked.target, "sign": asked.sign, "point": "summary", "n": asked.n}
         fits = asked.measured
@@ -144,15 +144,15 @@ class Rows:
         # Time differs from run to run: it stands in the column for that and nowhere else.
         seconds = [result.facts["seconds"].get(f"{asked.target}/{asked.sign}") for _, result in self.cells]
         if fits and None not in seconds:
-            yield self._record(SECONDS, **place, seconds=float(np.mean(seconds)))
+            yield Measured(self._record(SECONDS, **place, seconds=float(np.mean(seconds))))
 
-    def _summary(self) -> Iterator[Record]:
+    def _summary(self) -> Iterator[Measured]:
         """The mean of every headline over all (target, sign) that were asked, and how sure the assignment of components is."""
         asked = [one for one in self.asked if one.status != "skipped"]
         for one in HEADLINES:
             if one.reading in self.facts["no_judge"]:
                 why = self.facts["no_judge"][one.reading]
-                yield self._record(one, headline=True, point="summary", status="skipped", reason=why)
+                yield Measured(self._record(one, headline=True, point="summary", status="skipped", reason=why))
                 continue
             mine = [each for each in asked if one == REACH or each.available(one)]
             if not mine:
@@ -167,7 +167,7 @@ class Rows:
                 parts = [f"component {f['component']} ({f['confidence']:.2f}), runner-up {_runner_up(f)}" for f in found]
                 value = float(np.mean([f["confidence"] for f in found]))
                 where = {"target": target, "point": "summary", "n": len(found), "reason": "; ".join(parts)}
-                yield self._record(CONFIDENCE, self.facts["guide"], value=value, **where)
+                yield Measured(self._record(CONFIDENCE, self.facts["guide"], value=value, **where))
 
 
 def _runner_up(found: dict[str, Any]) -> str:

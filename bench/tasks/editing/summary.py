@@ -15,24 +15,13 @@ be asked (no such target, an editor that goes one way only, too few test codes):
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
-from bench.tasks.base import CellResult, MethodCard
+from bench.tasks.base import Cells, Headline, Question
 from bench.tasks.editing.protocol import SIGNS, EditingSettings, key_of
 from bench.tasks.editing.quantities import IDENTITY, LEAKAGE, REACH, REALISM, Quantity, samples_of
 from bench.tasks.editing.resample import Resampled, joined, unreached_value
-
-Cells = Sequence[tuple[MethodCard, CellResult]]
-
-
-class Headline(NamedTuple):
-    """One headline: the point value and its replicates [B] (worst, +-inf, where unreached), and which way is better."""
-
-    value: float
-    replicates: np.ndarray
-    higher_is_better: bool
 
 
 class Asked:
@@ -83,7 +72,7 @@ def questions(settings: EditingSettings, cells: Cells, seed: int) -> list[Asked]
     return [Asked(settings, cells, seed, target, sign) for target in settings.targets for sign in SIGNS] if cells else []
 
 
-def headline_replicates(settings: EditingSettings, cells: Cells, seed: int) -> dict[tuple[str, str, str], Headline]:
+def headline_replicates(settings: EditingSettings, cells: Cells, seed: int) -> dict[Question, Headline]:
     """Headlines by (target, sign '+' or '-', headline name: leakage, identity, realism_loss, reach)."""
     table = {}
     for asked in questions(settings, cells, seed):
@@ -96,7 +85,7 @@ def headline_replicates(settings: EditingSettings, cells: Cells, seed: int) -> d
     return table
 
 
-def change_replicates(settings: EditingSettings, cells: Cells, seed: int, attribute: str) -> dict[tuple[str, str, str], Headline]:
+def change_replicates(settings: EditingSettings, cells: Cells, seed: int, attribute: str) -> dict[Question, Headline]:
     """Mean |change| of one attribute, in sigma, when others are edited, at the headline effect: does holding it help?
 
     Keys: (target, sign, 'change of <attribute>') for every target but the attribute itself.

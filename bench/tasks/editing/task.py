@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import pydantic
@@ -11,9 +11,8 @@ from bench.bank import stream_ids
 from bench.cards import DomainInfo, GeneratorInfo
 from bench.domains.base import Domain
 from bench.errors import UnsupportedError, unknown
-from bench.records import Record
-from bench.tasks.base import CellContext, CellResult, MethodCard, Task
-from bench.tasks.editing import activations, protocol
+from bench.tasks.base import CellContext, CellResult, Cells, Headline, Measured, Question, Task
+from bench.tasks.editing import activations, protocol, rows
 from bench.tasks.editing.judged import GUIDE, find_judges, judges_of, read_edits
 from bench.tasks.editing.measure import TargetMeasure
 from bench.tasks.editing.moves import moves_of, offers_components
@@ -21,7 +20,7 @@ from bench.tasks.editing.plausible import Plausible
 from bench.tasks.editing.pool import load_pool
 from bench.tasks.editing.protocol import EditingSettings
 from bench.tasks.editing.quantities import QUANTITIES, metric_names
-from bench.tasks.editing.rows import records_of
+from bench.tasks.editing.summary import headline_replicates
 from methods.base import Edit
 
 # Characters of a network's fingerprint in facts and records.
@@ -29,7 +28,7 @@ SHA = 16
 
 
 class EditingTask(Task):
-    """Design, section 6. `run` leaves curves over strengths behind, `summarise` reads them at equal judged effect."""
+    """Design, section 6. `run` leaves curves over strengths behind, `measured` reads them at equal judged effect."""
 
     name: ClassVar[str] = "editing"
     version: ClassVar[int] = protocol.VERSION
@@ -112,6 +111,10 @@ class EditingTask(Task):
             "seconds": {},
         }
 
-    def summarise(self, settings: pydantic.BaseModel, cells: Sequence[tuple[MethodCard, CellResult]], seed: int) -> list[Record]:
-        """Records of one (generator, method, variant): grid, effect and summary points, with intervals over codes (and fits)."""
-        return records_of(settings, cells, seed)
+    def measured(self, settings: pydantic.BaseModel, cells: Cells, seed: int) -> Iterator[Measured]:
+        """Grid, effect and summary points of one (generator, method, variant), with intervals over codes (and fits)."""
+        return rows.measured(settings, cells, seed)
+
+    def headlines(self, settings: pydantic.BaseModel, cells: Cells, seed: int) -> dict[Question, Headline]:
+        """Headlines at the headline effect, by (target, sign, metric)."""
+        return headline_replicates(settings, cells, seed)

@@ -69,7 +69,7 @@ def make_plan(bench: Workbench) -> Plan:
                 if stranger and index in active:
                     continue
                 problem = shared or broken or stranger or _attempt(_supported, bench, generator, index)
-                for fit_seed in range(suite.fit_seeds):
+                for fit_seed in range(suite.fits_of(index)):
                     fit = Fit(generator, index, fit_seed)
                     cell = Cell(fit, task)
                     plan.cells.append(cell)

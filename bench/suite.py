@@ -20,19 +20,23 @@ Model = TypeVar("Model", bound=pydantic.BaseModel)
 
 
 class MethodChoice(pydantic.BaseModel):
-    """A method and its options. In YAML: a name, or {name: options}."""
+    """A method and its options. In YAML: a name, {name: options}, or {name: NAME, options: {...}, fit_seeds: N}.
+
+    fit_seeds: how many fits of it, where it is fewer than the suite's: a method that draws nothing is the same every time.
+    """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
     name: str
     options: dict[str, Any] = {}
+    fit_seeds: Annotated[int, pydantic.Field(ge=1)] | None = None
 
     @pydantic.model_validator(mode="before")
     @classmethod
     def _short_forms(cls, value: Any) -> Any:
         if isinstance(value, str):
             return {"name": value}
-        if isinstance(value, dict) and set(value) - {"name", "options"}:
+        if isinstance(value, dict) and set(value) - {"name", "options", "fit_seeds"}:
             if len(value) != 1:
                 raise ValueError("a method is a name or {name: {option: value}}")
             name, options = next(iter(value.items()))
@@ -116,6 +120,11 @@ class Suite(pydantic.BaseModel):
         if stray:
             raise ValueError(f"checkpoints has {stray[0]}, which generators does not list")
         return self
+
+    def fits_of(self, method: int) -> int:
+        """How many fits of the method of that number."""
+        own = self.methods[method].fit_seeds
+        return self.fit_seeds if own is None else min(own, self.fit_seeds)
 
     @property
     def registered(self) -> tuple[str, ...]:

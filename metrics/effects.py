@@ -48,22 +48,23 @@ def target_index(batch: EditBatch) -> int:
     return batch.names.index(batch.target)
 
 
-def target_effect(change: np.ndarray, target: int, sign: int) -> np.ndarray:
+def target_effect(change: np.ndarray, target: int | Sequence[int], sign: int) -> np.ndarray:
     """Change of the target the way asked, sign * change[:, target], [N, K] -> [N], in sigma; negative where it went the wrong
-    way."""
-    return sign * change[:, target]
+    way. Of several targets, edited one after another, it is their mean."""
+    return sign * change[:, np.atleast_1d(target)].mean(1)
 
 
-def off_target(change: np.ndarray, target: int) -> np.ndarray:
-    """The columns of the other judged attributes, [N, K] -> [N, K - 1]."""
+def off_target(change: np.ndarray, target: int | Sequence[int]) -> np.ndarray:
+    """The columns of the other judged attributes, [N, K] -> [N, K - number of targets]."""
     return np.delete(change, target, axis=1)
 
 
-def leakage(change: np.ndarray, target: int) -> np.ndarray:
-    """Mean over the other judged attributes of |change|, [N, K] in sigma -> [N], in sigma, range [0, inf)."""
-    if change.shape[1] < 2:
+def leakage(change: np.ndarray, target: int | Sequence[int]) -> np.ndarray:
+    """Mean over the judged attributes that are no target of |change|, [N, K] in sigma -> [N], in sigma, range [0, inf)."""
+    others = off_target(change, target)
+    if not others.shape[1]:
         raise InputError("leakage needs a judge that reads more than the target")
-    return np.abs(off_target(change, target)).mean(1)
+    return np.abs(others).mean(1)
 
 
 def identity_cosine(before: np.ndarray, after: np.ndarray) -> np.ndarray:

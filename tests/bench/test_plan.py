@@ -136,3 +136,10 @@ def test_a_method_is_no_cell_of_a_task_it_has_no_part_in(toys):
     assert {(cell.task, cell.fit.method) for cell in plan.cells} == {("shift", 0), ("shift", 1), ("invert", 1)}
     alone = make_plan(workbench(toys, registry, tasks={"invert": tasks["invert"]}, methods=["axis", "both"]))
     assert list(alone.problems.values()) == [("skipped", "axis gives no inverter")] and len(alone.cells) == 2
+
+
+def test_a_method_may_have_fewer_fits_than_the_suite(toys):
+    named = lambda index, fits: {"name": "axis", "options": {"index": index}, "fit_seeds": fits}  # noqa: E731
+    methods = ["axis", named(1, 1), named(2, 9)]
+    plan = make_plan(workbench(toys, fit_seeds=2, methods=methods))
+    assert [(fit.method, fit.fit_seed) for fit in plan.fits] == [(0, 0), (0, 1), (1, 0), (2, 0), (2, 1)]

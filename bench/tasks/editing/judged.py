@@ -13,6 +13,7 @@ from bench.errors import UnsupportedError
 from bench.interventions import rows
 from bench.passes import Passes
 from bench.tasks.editing.protocol import READINGS
+from bench.tasks.editing.regions import class_maps
 from methods.base import Edit
 
 # The guide's attribute scores travel beside the judge's under this name.
@@ -64,11 +65,16 @@ def scores(domain: Domain, network: Network, values: Tensor) -> Tensor:
 
 
 def read_pictures(passes: Passes, domain: Domain, readers: Mapping[str, Network], images: Tensor) -> dict[str, Tensor]:
-    """What the readers say of pictures: reading -> [N, ...], attribute scores in the card's order, the guide's under GUIDE."""
+    """What the readers say of pictures: reading -> [N, ...], attribute scores in the card's order, the guide's under GUIDE.
+
+    Of a segmentation, the class maps and small pictures of regions.class_maps.
+    """
     judges = {reading: network for reading, network in readers.items() if reading != GUIDE}
     found = passes.measure(judges, images) if judges else {}
     if "attributes" in found:
         found["attributes"] = scores(domain, judges["attributes"], found["attributes"])
+    if "segmentation" in found:
+        found |= class_maps(images, found["segmentation"])
     if GUIDE in readers:
         guide = readers[GUIDE]
         found[GUIDE] = scores(domain, guide, passes.measure({"attributes": guide}, images)["attributes"])

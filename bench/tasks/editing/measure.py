@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,30 +12,15 @@ from torch import Tensor
 
 from bench.codes import Codes
 from bench.tasks.base import CellContext, CellResult
+from bench.tasks.editing.arrays import Question, as_bytes, question_arrays
 from bench.tasks.editing.grid import guide_curve, place
 from bench.tasks.editing.judged import GUIDE, guided, read_edits, readers_of
 from bench.tasks.editing.moves import Move
 from bench.tasks.editing.plausible import Plausible, find_edge
 from bench.tasks.editing.pool import Pool, test_rows
-from bench.tasks.editing.protocol import SIGNS, STRIP_IDS, is_binary, key_of
+from bench.tasks.editing.protocol import SEQUENCE_SIGN, SIGNS, STRIP_IDS, UNDO_CODES, is_binary, key_of, test_count
+from bench.tasks.editing.undone import taken_back
 from methods.base import Edit
-from metrics.effects import identity_cosine
-from metrics.perceptual import squared_distance
-from metrics.rescoring import signed_change
-
-
-@dataclass(frozen=True)
-class Question:
-    """One (target, sign) that can be asked: where it is tested and how far. rows: of the pool. direction: the strength's sign.
-
-    strengths: [S + 1] from 0 to the edge, in the editor's own unit.
-    """
-
-    sign: str
-    direction: int
-    rows: Tensor
-    strengths: np.ndarray
-    facts: dict[str, Any]
 
 
 class TargetMeasure:
@@ -47,11 +31,13 @@ class TargetMeasure:
         self.readers = readers_of(cell.domain)
         self.guide = {GUIDE: self.readers[GUIDE]}
         self.names = list(cell.domain.info.names)
+        self.count = test_count(cell.settings, cell.fitted.editor)
+        self.raised: dict[str, Question] = {}  # by target: what sequences are made of
 
     def measure(self, target: str, move: Move | None, why_not: str, result: CellResult) -> None:
         """Add a target's arrays, pictures and facts to the result; why_not: the reason where the editor has no such move."""
         keys = result.facts.setdefault("questions", {})
-        asked = []
+        asked: list[Question] = []
         for sign in SIGNS:
             found = why_not if move is None else self._question(target, move, sign)
             if isinstance(found, Question):
@@ -61,6 +47,10 @@ class TargetMeasure:
                 keys[key_of(target, sign)] = found if isinstance(found, dict) else {"status": "skipped", "reason": found}
         if asked:
             self._edit(target, move, asked, result)
+            self._take_back(target, move, asked, result)
+        for one in asked:
+            if one.sign == SEQUENCE_SIGN:
+                self.raised[target] = one
 
     def _question(self, target: str, move: Move, sign: str) -> Question | dict[str, Any] | str:
         """The question, or the reason why it is not asked, or (facts) why its effect cannot be reached at all."""
@@ -72,10 +62,10 @@ class TargetMeasure:
         if math.isinf(float(self.pool.sigma[column])):
             return f"the judge sees no {target} change over {len(self.pool.codes)} samples"
         binary = is_binary(cell.domain.info.attributes[column])
-        rows = test_rows(self.pool, column, binary, SIGNS[sign], cell.settings.test_codes)
-        if len(rows) < cell.settings.test_codes:
+        rows = test_rows(self.pool, column, binary, SIGNS[sign], self.count)
+        if len(rows) < self.count:
             state = "lack" if sign == "+" else "have"
-            return f"only {len(rows)} of {len(self.pool.codes)} samples {state} {target}, {cell.settings.test_codes} are needed"
+            return f"only {len(rows)} of {len(self.pool.codes)} samples {state} {target}, {self.count} are needed"
         path = move.path(cell, self.calibrate)
         edge = find_edge(self.plausible, path, direction)
         facts = {"edge": edge.strength, "edge_found": edge.found, "move": move.name, "turn": move.turn}
@@ -93,7 +83,7 @@ class TargetMeasure:
         levels = cell.settings.grid_levels
         grid = place(*guide_curve(effects, edge.strength, levels[-1]), levels)
         facts["placed"] = list(grid.placed)
-        return Question(sign, direction, rows, np.concatenate([[0.0], grid.strengths]), facts)
+        return Question((target,), sign, direction, rows, np.concatenate([[0.0], grid.strengths]), facts)
 
     def _edit(self, target: str, move: Move, asked: list[Question], result: CellResult) -> None:
         """Edit the test codes of all questions of a target at all strengths, read every picture once, and keep the report's."""
@@ -106,23 +96,36 @@ class TargetMeasure:
             seconds.append(time.perf_counter() - start)
         readings, pictures = read_edits(self.cell.passes, self.cell.domain, self.readers, edits, keep=STRIP_IDS)
         count = len(edits) // len(asked)
-        columns: dict[int, list[np.ndarray]] = {0: [_bytes(self.pool.strip)]}
+        columns: dict[int, list[np.ndarray]] = {0: [as_bytes(self.pool.strip)]}
         for i, one in enumerate(asked):
             part = slice(i * count, (i + 1) * count)
             key = key_of(target, one.sign)
-            for name, array in self._arrays(target, one, readings[part]).items():
+            for name, array in question_arrays(self.cell.domain.info, self.pool, one, readings[part]).items():
                 result.arrays[f"{key}/{name}"] = array
             result.facts.setdefault("seconds", {})[key] = seconds[i] / (count * len(one.rows))
             shown = pictures[part]
             if len(one.rows) < STRIP_IDS or not torch.equal(one.rows[:STRIP_IDS], strip):
                 shown = self._pictures(self._edits(move, one, strip))
             # Columns at the levels that the guide placed; the edge itself is left to the curves, it differs too much by method.
-            columns[SIGNS[one.sign]] = [_bytes(one_strength) for one_strength in shown[:-1]]
+            columns[SIGNS[one.sign]] = [as_bytes(one_strength) for one_strength in shown[:-1]]
         ordered = [*columns.get(-1, [])[::-1], *columns[0], *columns.get(1, [])]
         result.pictures[target] = np.stack(ordered, 1)
         by_sign = {one.sign: one.strengths[1:-1].tolist() for one in asked}
         strengths = [-s for s in by_sign.get("-", [])[::-1]] + [0.0] + by_sign.get("+", [])
         result.facts.setdefault("strips", {})[target] = {"ids": self.pool.codes.ids[strip].tolist(), "strengths": strengths}
+
+    def _take_back(self, target: str, move: Move, asked: list[Question], result: CellResult) -> None:
+        """What is left of an edit at the second of the guide's levels when it is undone, on the first codes of each question."""
+        if "perceptual" not in self.readers or self.cell.fitted.editor.per_code:
+            return
+        for one in asked:
+            key = key_of(target, one.sign)
+            codes = self.pool.codes[one.rows[:UNDO_CODES]]
+            strength = one.direction * float(one.strengths[min(2, len(one.strengths) - 1)])
+            pairs, remark = taken_back(self.cell, self.readers["perceptual"], move, codes, strength)
+            result.facts["questions"][key]["undone"] = remark
+            if pairs is not None:
+                result.arrays[f"{key}/undone"] = pairs.astype(np.float32)
 
     def _edits(self, move: Move, one: Question, rows: Tensor) -> list[Edit]:
         with torch.no_grad():
@@ -132,28 +135,3 @@ class TargetMeasure:
     def _pictures(self, edits: list[Edit]) -> list[Tensor]:
         """Pictures of edits that nobody reads, [N, 3, R, R] each."""
         return read_edits(self.cell.passes, self.cell.domain, {}, edits, keep=STRIP_IDS)[1]
-
-    def _arrays(self, target: str, one: Question, readings: list[dict[str, Tensor]]) -> dict[str, np.ndarray]:
-        """Everything that was read of one question; see `summary` for the shapes. Strength 0 is the pool's own reading."""
-        column, sigma = self.names.index(target), self.pool.sigma.numpy()
-        before = {name: values[one.rows].numpy() for name, values in self.pool.readings.items()}
-        after = {name: np.stack([reading[name].numpy() for reading in readings], 1) for name in before}
-        curve = {name: np.concatenate([before[name][:, None], after[name]], 1) for name in before}
-        arrays = {"ids": self.pool.codes.ids[one.rows].numpy(), "strengths": one.strengths}
-        change = signed_change(curve["attributes"][:, :1], curve["attributes"], sigma)
-        arrays["change"] = np.where(np.isfinite(change).all(2, keepdims=True), change, np.nan).astype(np.float32)
-        guide = curve[GUIDE][:, :, column].astype(np.float64)
-        arrays["guide"] = (SIGNS[one.sign] * (guide - guide[:, :1]) / float(self.pool.guide_sigma[column])).astype(np.float32)
-        steps = range(len(one.strengths))
-        for name, distance in (("identity", identity_cosine), ("perceptual", squared_distance)):
-            if name in curve:
-                values = [distance(curve[name][:, 0], curve[name][:, s]) for s in steps]
-                arrays[name] = np.stack(values, 1).astype(np.float32)
-        if "features" in after:
-            arrays["features_after"] = after["features"].astype(np.float32)
-        return arrays
-
-
-def _bytes(images: Tensor) -> np.ndarray:
-    """uint8 [N, R, R, 3] of pictures in [-1, 1]."""
-    return ((images.permute(0, 2, 3, 1) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).numpy()

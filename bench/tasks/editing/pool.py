@@ -60,12 +60,11 @@ def spread(values: Tensor, binary: bool) -> tuple[float, str]:
 
 def load_pool(cell: CellContext) -> Pool:
     """The pool of a cell's generator, computed once for all cells. Raises UnsupportedError where a network is missing."""
-    readers = readers_of(cell.domain)
     count = max(POOL * cell.settings.test_codes, STRIP_IDS)
     codes = cell.generator.sample(stream_ids("test", count), seed=cell.seed)
     whole = cell.share("editing-pool", lambda: _read_pool(cell, codes))
     strip = whole["strip"]
-    readings = {name: whole[name] for name in readers}
+    readings = {name: values for name, values in whole.items() if name != "strip"}
     judged, guided = [], []
     for column, attribute in enumerate(cell.domain.info.attributes):
         judged.append(spread(readings["attributes"][:, column], is_binary(attribute)))

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import pydantic
 
 from bench.cards import Attribute
 from bench.tasks.base import Task
+from methods.base import Editor
 
 # The constants below that define the question: all of them enter the protocol hash.
 RULES = (
     "POOL", "ASSIGN_CODES", "ASSIGN_SHARE", "PLAUSIBLE_SAMPLES", "PLAUSIBLE_QUANTILE", "PLAUSIBLE_SHARE", "PLAUSIBLE_P",
-    "PLAUSIBLE_FLOOR", "SATURATED", "DOUBLINGS", "BISECTIONS", "GRID_LEVELS", "GUIDE_SHARES", "REACH_CAP",
+    "PLAUSIBLE_FLOOR", "SATURATED", "DOUBLINGS", "BISECTIONS", "GRID_LEVELS", "GUIDE_SHARES", "REACH_CAP", "UNDO_CODES",
 )  # fmt: skip
 
 # Rises whenever a number of this task could change.
-VERSION = 1
+VERSION = 2
 
 # The test pool is this many times the test codes, so that a binary attribute finds enough codes with and without it.
 POOL = 8
@@ -54,9 +56,15 @@ REACH_CAP = 1.0
 # The pictures of reports: the first ids of the test stream, never chosen.
 STRIP_IDS = 8
 # Readings that this task takes from judges; attributes are a must, each other one brings its metrics.
-READINGS = ("attributes", "identity", "perceptual", "features")
+READINGS = ("attributes", "identity", "perceptual", "features", "segmentation")
+# Test codes of each question on which an edit is undone.
+UNDO_CODES = 16
 
 SIGNS = {"+": 1, "-": -1}
+# Sequences raise all of their targets.
+SEQUENCE_SIGN = "+"
+# Between the targets of a sequence, in names.
+THEN = ">"
 
 Count = Annotated[int, pydantic.Field(ge=2, le=100_000)]
 Level = Annotated[float, pydantic.Field(gt=0, le=10)]
@@ -65,14 +73,17 @@ Level = Annotated[float, pydantic.Field(gt=0, le=10)]
 class EditingSettings(Task.Settings):
     """The editing task's part of a suite.
 
-    targets: attributes to edit. test_codes: codes measured per target and sign, equal for every cell. calibrate_codes: codes that
-    set the plausible range and the grid. reference_codes: unedited pictures that realism compares with. effects: judged effects,
-    in sigma, at which everything is read, the first one is the headline's. replicates: of the bootstrap. metrics: those that go
-    into the results (None: all).
+    targets: attributes to edit. sequences: some of them to edit one after another on the same codes. test_codes: codes measured
+    per target and sign, equal for every cell; per_code_codes: the first of them alone, for methods that work (optimise) anew for
+    every code. calibrate_codes: codes that set the plausible range and the grid. reference_codes: unedited pictures that realism
+    compares with. effects: judged effects, in sigma, at which everything is read, the first one is the headline's. replicates: of
+    the bootstrap. metrics: those that go into the results (None: all).
     """
 
     targets: Annotated[tuple[str, ...], pydantic.Field(min_length=1)]
+    sequences: tuple[Annotated[tuple[str, ...], pydantic.Field(min_length=2)], ...] = ()
     test_codes: Count = 64
+    per_code_codes: Count | None = None
     calibrate_codes: Count = 32
     reference_codes: Count = 512
     effects: Annotated[tuple[Level, ...], pydantic.Field(min_length=1)] = (0.5, 1.0)
@@ -85,7 +96,17 @@ class EditingSettings(Task.Settings):
             values = getattr(self, kind) or ()
             if len(set(values)) != len(values):
                 raise ValueError(f"{kind} lists a value twice: {', '.join(map(str, values))}")
+        for one in self.sequences:
+            lost = [target for target in one if target not in self.targets]
+            if lost or len(set(one)) != len(one):
+                raise ValueError(f"the sequence {', '.join(one)} is made of different targets, among: {', '.join(self.targets)}")
         return self
+
+    @property
+    def questions(self) -> tuple[tuple[str, str], ...]:
+        """Every (target, sign) that is asked, sequences last."""
+        single = tuple((target, sign) for target in self.targets for sign in SIGNS)
+        return (*single, *((sequence_name(one), SEQUENCE_SIGN) for one in self.sequences))
 
     @property
     def headline_effect(self) -> float:
@@ -106,6 +127,22 @@ def point_name(effect: float) -> str:
 def key_of(target: str, sign: str) -> str:
     """The name of one (target, sign) in arrays and facts, e.g. 'smile/+'."""
     return f"{target}/{sign}"
+
+
+def sequence_name(targets: Sequence[str]) -> str:
+    """How records name a sequence, e.g. 'age>glasses>beard'."""
+    return THEN.join(targets)
+
+
+def targets_of(name: str) -> tuple[str, ...]:
+    """The targets of a sequence, or the one target."""
+    return tuple(name.split(THEN))
+
+
+def test_count(settings: EditingSettings, editor: Editor) -> int:
+    """The test codes of each question that this editor is measured on."""
+    fewer = settings.per_code_codes if editor.per_code else None
+    return settings.test_codes if fewer is None else min(fewer, settings.test_codes)
 
 
 def is_binary(attribute: Attribute) -> bool:

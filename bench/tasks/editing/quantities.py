@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.tasks.base import CellResult
-from bench.tasks.editing.protocol import SIGNS, key_of
+from bench.tasks.editing.protocol import SIGNS, key_of, targets_of
 from metrics.base import Metric
 from metrics.editing import (
     AttributeChange,
@@ -52,6 +52,13 @@ GUIDE_GAP = _of(GuideGap)
 RESCORING = _of(ReScoring)
 CHANGE = _of(AttributeChange)
 DEPENDENCY = _of(AttributeDependency)
+# Where the change is, by the judge's class maps: see regions.localities. region_share: what a change spread evenly would score.
+LOCALITY = Quantity("locality", "segmentation", "share", True)
+REGION_SHARE = Quantity("region_share", "segmentation", "share", None)
+# Perceptual distance to the original of an edit that was undone, over that of the edit itself; of edits in the other order to
+# those in the order asked, over that of the edits themselves. 0: nothing is left, the order does not matter. See undone.
+REVERSIBILITY = Quantity("reversibility", "perceptual", "ratio", False)
+ORDER = Quantity("order_consistency", "perceptual", "ratio", False)
 MONOTONICITY = Quantity("monotonicity", "attributes", "correlation", True)
 # Of the component that stands for the target, see metrics.assignment. The guide made it, so that the record names the guide.
 CONFIDENCE = Quantity("assignment_confidence", "attributes", "share", None)
@@ -59,10 +66,10 @@ SECONDS = Quantity("seconds_per_edit", "", "s", False)
 
 QUANTITIES = (
     EFFECT, LEAKAGE, IDENTITY, REALISM, REACH, PERCEPTUAL, GUIDE_GAP, RESCORING, CHANGE, DEPENDENCY, MONOTONICITY, CONFIDENCE,
-    SECONDS,
+    SECONDS, LOCALITY, REGION_SHARE, REVERSIBILITY, ORDER,
 )  # fmt: skip
 # Those with a curve over strengths, in the order of records.
-CURVES = (EFFECT, LEAKAGE, IDENTITY, REALISM, PERCEPTUAL, GUIDE_GAP, RESCORING)
+CURVES = (EFFECT, LEAKAGE, IDENTITY, REALISM, PERCEPTUAL, GUIDE_GAP, RESCORING, LOCALITY, REGION_SHARE)
 
 
 def metric_names() -> tuple[str, ...]:
@@ -71,14 +78,16 @@ def metric_names() -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Samples:
-    """One (target, sign) of one fit, as measured. names: the judged attributes, A of them; target: the column asked for.
+    """One (target, sign) of one fit, as measured. names: the judged attributes, A of them; targets: the columns asked for,
+    one, or those of a sequence.
 
     strengths [S], the first is 0; ids [n]; change [n, S, A] in sigma, in each attribute's own direction, a row NaN where the
     judge could not read; curves: quantity -> [n, S], NaN likewise; features [n, S, D] and reference [M, D], or None.
+    undone, order: distances [m, 2] of the first m codes (see undone), or None.
     """
 
     names: tuple[str, ...]
-    target: int
+    targets: tuple[int, ...]
     sign: int
     strengths: np.ndarray
     ids: np.ndarray
@@ -86,10 +95,12 @@ class Samples:
     curves: Mapping[str, np.ndarray]
     features: np.ndarray | None
     reference: np.ndarray | None
+    undone: np.ndarray | None = None
+    order: np.ndarray | None = None
 
     @property
     def effect(self) -> np.ndarray:
-        """The target's change the way asked, [n, S]."""
+        """The targets' change the way asked, [n, S]."""
         return self.curves[EFFECT.name]
 
 
@@ -99,19 +110,21 @@ def samples_of(result: CellResult, target: str, sign: str) -> Samples | None:
     part = {name.removeprefix(f"{key}/"): array for name, array in result.arrays.items() if name.startswith(f"{key}/")}
     if not part:
         return None
-    column, way = names.index(target), SIGNS[sign]
+    columns, way = tuple(names.index(one) for one in targets_of(target)), SIGNS[sign]
     change = part["change"].astype(np.float64)
-    effect = target_effect(change.reshape(-1, len(names)), column, way).reshape(change.shape[:2])
+    effect = target_effect(change.reshape(-1, len(names)), columns, way).reshape(change.shape[:2])
     curves = {EFFECT.name: effect}
-    if len(names) > 1:
-        curves[LEAKAGE.name] = leakage(change.reshape(-1, len(names)), column).reshape(effect.shape)
-    for one in (IDENTITY, PERCEPTUAL):
-        if one.reading in part:
-            curves[one.name] = part[one.reading].astype(np.float64)
+    if len(names) > len(columns):
+        curves[LEAKAGE.name] = leakage(change.reshape(-1, len(names)), columns).reshape(effect.shape)
+    for one in (IDENTITY, PERCEPTUAL, LOCALITY, REGION_SHARE):
+        if one.name in part:
+            curves[one.name] = part[one.name].astype(np.float64)
     curves[GUIDE_GAP.name] = part["guide"].astype(np.float64) - effect
-    curves[RESCORING.name] = np.maximum(effect, 0.0) * float(result.arrays["sigma"][column])
+    if len(columns) == 1:
+        curves[RESCORING.name] = np.maximum(effect, 0.0) * float(result.arrays["sigma"][columns[0]])
     features, reference = _features(result, part), result.arrays.get("reference")
-    return Samples(names, column, way, part["strengths"], part["ids"], change, curves, features, reference)
+    pairs = {name: part[name].astype(np.float64) for name in ("undone", "order") if name in part}
+    return Samples(names, columns, way, part["strengths"], part["ids"], change, curves, features, reference, **pairs)
 
 
 def _features(result: CellResult, part: Mapping[str, np.ndarray]) -> np.ndarray | None:

@@ -95,7 +95,7 @@ class Resampled:
     def dependency(self, level: float) -> tuple[np.ndarray, int]:
         """Attribute dependency at each sample's own change by `level` [R], NaN where none gets there, and how many do not."""
         s = self.samples
-        others = np.stack([off_target(s.change[:, i], s.target) for i in range(1, len(s.strengths))], 1)
+        others = np.stack([off_target(s.change[:, i], s.targets) for i in range(1, len(s.strengths))], 1)
         values = attribute_dependency(s.effect[:, 1:], others, level)[0]
         return readable_mean(values, self.weights), int(np.isnan(values).sum())
 
@@ -103,6 +103,14 @@ class Resampled:
         """Spearman correlation of strength and effect, mean over samples [R], and how many samples could not be read."""
         values = monotonicity(self.samples.strengths, self.samples.effect)
         return readable_mean(values, self.weights), int(np.isnan(values).sum())
+
+    def ratio(self, pairs: np.ndarray) -> tuple[np.ndarray, int]:
+        """Mean of the first over mean of the second column of pairs [m, 2], of the first m codes, [R]; and how many are NaN."""
+        read = np.isfinite(pairs).all(1)
+        parts = np.where(read[:, None], pairs, 0.0)
+        above, below = (self.weights[:, : len(pairs)] @ parts).T
+        rows = np.divide(above, below, out=np.full(len(self.weights), np.nan), where=below > 0)
+        return rows, int((~read).sum())
 
     def reach(self) -> np.ndarray:
         """The largest effect within the plausible range, capped, [R]."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from bench.records import Record
 from bench.tasks.base import Cells, Measured
-from bench.tasks.editing.protocol import EditingSettings, point_name
+from bench.tasks.editing.protocol import EditingSettings, key_of, point_name, targets_of
 from bench.tasks.editing.quantities import (
     CHANGE,
     CONFIDENCE,
@@ -18,8 +19,10 @@ from bench.tasks.editing.quantities import (
     IDENTITY,
     LEAKAGE,
     MONOTONICITY,
+    ORDER,
     REACH,
     REALISM,
+    REVERSIBILITY,
     SECONDS,
     Quantity,
 )
@@ -116,7 +119,7 @@ class Rows:
         for column, name in enumerate(self.names):
             rows = asked.join([fit and fit.read_change(column, level) for fit in asked.fits], missing)
             yield self._value(CHANGE, rows, attribute=name, n_failed=failed, **place)
-        if fits and len(self.names) > 1:
+        if fits and len(self.names) > len(targets_of(asked.target)):
             found = [fit.dependency(level) for fit in fits]
             rows = asked.join([rows for rows, _ in found], missing)
             why = f"no sample changes by {level:g} sigma within the plausible range"
@@ -141,10 +144,25 @@ class Rows:
             found = [fit.monotonicity() for fit in fits]
             rows = asked.join([rows for rows, _ in found], float("nan"))
             yield self._value(MONOTONICITY, rows, **place, n_failed=sum(count for _, count in found))
+        for one, kind in ((REVERSIBILITY, "undone"), (ORDER, "order")):
+            yield from self._ratio(asked, one, kind)
         # Time differs from run to run: it stands in the column for that and nowhere else.
         seconds = [result.facts["seconds"].get(f"{asked.target}/{asked.sign}") for _, result in self.cells]
         if fits and None not in seconds:
             yield Measured(self._record(SECONDS, **place, seconds=float(np.mean(seconds))))
+
+    def _ratio(self, asked: Asked, one: Quantity, kind: str) -> Iterator[Measured]:
+        """What is left of an edit when it is undone, or when the order is turned round; says where that holds by construction."""
+        fits = asked.measured
+        pairs = [getattr(fit.samples, kind) for fit in fits]
+        if not fits or any(part is None for part in pairs):
+            return
+        found = [fit.ratio(part) for fit, part in zip(fits, pairs, strict=True)]
+        rows = asked.join([rows for rows, _ in found], float("nan"))
+        place = {"target": asked.target, "sign": asked.sign, "point": "summary", "n": sum(map(len, pairs))}
+        record, rows = self._value(one, rows, n_failed=sum(count for _, count in found), **place)
+        remarks = {result.facts["questions"][key_of(asked.target, asked.sign)].get(kind, "") for _, result in self.cells}
+        yield Measured(replace(record, reason=record.reason or "; ".join(sorted(remarks - {""}))), rows)
 
     def _summary(self) -> Iterator[Measured]:
         """The mean of every headline over all (target, sign) that were asked, and how sure the assignment of components is."""

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bench.tasks.base import Cells, Headline, Question
-from bench.tasks.editing.protocol import SIGNS, EditingSettings, key_of
+from bench.tasks.editing.protocol import EditingSettings, key_of, targets_of
 from bench.tasks.editing.quantities import IDENTITY, LEAKAGE, REACH, REALISM, Quantity, samples_of
 from bench.tasks.editing.resample import Resampled, joined, unreached_value
 
@@ -69,7 +69,7 @@ class Asked:
 
 def questions(settings: EditingSettings, cells: Cells, seed: int) -> list[Asked]:
     """Every (target, sign) of the settings, with its resamples."""
-    return [Asked(settings, cells, seed, target, sign) for target in settings.targets for sign in SIGNS] if cells else []
+    return [Asked(settings, cells, seed, target, sign) for target, sign in settings.questions] if cells else []
 
 
 def headline_replicates(settings: EditingSettings, cells: Cells, seed: int) -> dict[Question, Headline]:
@@ -92,7 +92,7 @@ def change_replicates(settings: EditingSettings, cells: Cells, seed: int, attrib
     """
     table = {}
     for asked in questions(settings, cells, seed):
-        if asked.status == "skipped" or asked.target == attribute:
+        if asked.status == "skipped" or attribute in targets_of(asked.target):
             continue
         column = cells[0][1].facts["attributes"].index(attribute)
         parts = [fit and fit.read_size(column, settings.headline_effect) for fit in asked.fits]

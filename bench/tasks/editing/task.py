@@ -20,6 +20,7 @@ from bench.tasks.editing.plausible import Plausible
 from bench.tasks.editing.pool import load_pool
 from bench.tasks.editing.protocol import EditingSettings
 from bench.tasks.editing.quantities import QUANTITIES, metric_names
+from bench.tasks.editing.sequences import measure_sequence
 from bench.tasks.editing.summary import headline_replicates
 from methods.base import Edit
 
@@ -96,6 +97,8 @@ class EditingTask(Task):
         for done, target in enumerate(targets, start=3):
             measure.measure(target, moves.by_target.get(target), why_not, result)
             cell.progress(done, steps)
+        for sequence in cell.settings.sequences:
+            measure_sequence(cell, pool, sequence, moves.by_target, measure.raised, result)
         return result
 
     def _facts(self, cell: CellContext, rules: Sequence[str]) -> dict[str, Any]:

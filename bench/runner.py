@@ -244,7 +244,8 @@ def _complete(record: Record, bench: Workbench, group: list[CellOutcome], hashes
         fit_seed=record.fit_seed or "+".join(str(cell.method.fit_seed) for cell in group),
         space=record.space or first.method.space,
         seed=suite.seed,
-        seconds=sum(cell.seconds + cell.fit_seconds for cell in group),
+        # Of the cells and fits behind it, unless the record is itself a time.
+        seconds=sum(cell.seconds + cell.fit_seconds for cell in group) if record.seconds is None else record.seconds,
         peak_mb=max(cell.peak_mb for cell in group),
         device=bench.device.type,
         code_version=code_version(),

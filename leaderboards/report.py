@@ -11,12 +11,14 @@ import jinja2
 
 from bench.records import Record
 from leaderboards import sections
-from leaderboards.claims import SOURCES, Decision
+from leaderboards.claims import Decision, papers
+from leaderboards.claims import text as claims
 from leaderboards.folder import Results
 from leaderboards.ranking import BOUNDS, Entry
 from leaderboards.sections import markdown, n_of
 from leaderboards.tables import Board
 from leaderboards.vocabulary import ARROWS, CHANGE, EFFECT, HEADLINES, entry, label, number, title, with_interval
+from metrics.fit_coverage import coverage_note
 
 CURVES = ("leakage", "identity")
 
@@ -50,17 +52,25 @@ def render(
     over = {r.ci_over for r in results.records if r.ci_over}
     text = environment.get_template("report.md.j2").render(
         suite=run["suite"], tasks=tasks, edits="editing" in boards, change_metric=CHANGE,
-        fits_note=" and fits" if "codes+fits" in over else "; with one fit of each method they say nothing of other fits",
+        fits_note=_fits_note(over, run["suite"]["fit_seeds"]),
         tables={
             "generators": sections.generators(results), "judges": sections.judges(results),
             "protocol": sections.protocol(results), "missing": sections.missing(results),
             "unreached": sections.unreached(results), "times": sections.times(results),
             "environment": sections.environment(run["environment"]),
         },
-        claims=_claims(results, decisions), time_plot="plots/time.png", time_text=sections.time_text(run),
+        claims=claims.sections(decisions), claims_summary=claims.summary(papers(), decisions), time_plot="plots/time.png",
+        time_text=sections.time_text(run),
         wide_files=", ".join(f"`{name}`" for name in wide) or "there are no wide tables beside",
     )  # fmt: skip
     return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
+
+
+def _fits_note(over: set[str], fits: int) -> str:
+    """How the sentence about intervals ends: over fits too, and what so few of them can hold. over: what was resampled."""
+    if fits < 2 or not any(one.endswith("+fits") for one in over):
+        return "; with one fit of each method they say nothing of other fits"
+    return f" and fits. {coverage_note(fits).rstrip('.')}"
 
 
 def headline_records(results: Results, task: str, generator: str) -> list[Record]:
@@ -207,23 +217,3 @@ def _assignment(results: Results, task: str, generator: str) -> str:
     if not rows:
         return ""
     return markdown(["method", "fit", "target", "component", "confidence", "effect, sigma", "runner-up (confidence)"], rows)
-
-
-def _claims(results: Results, decisions: Sequence[Decision]) -> list[dict[str, str]]:
-    """A table for each source of claims."""
-    out = []
-    for source in SOURCES:
-        rows = []
-        for d in (one for one in decisions if one.claim.source == source):
-            mine = [r for r in results.records if r.generator == d.generator and entry(r) in (d.left, d.right) and r.target]
-            metric = d.claim.headline if d.claim.headline in HEADLINES else CHANGE
-            read = [r for r in mine if r.metric == metric]
-            by = f"{title(d.claim.headline)}, {', '.join(sorted({r.judge for r in read if r.judge}))}, n = {n_of(read)}"
-            won = f"{with_interval(d.share, d.share_low, d.share_high)} of {d.questions}"
-            gap = f"{with_interval(d.difference, d.low, d.high)} over {d.both}" if d.both else "–"
-            verdict = f"**{d.verdict}**" + (", by reach alone" if d.by_reach else "")
-            rows.append([d.generator, d.claim.statement, label(d.left), label(d.right), by, won, gap, verdict])
-        if rows:
-            header = ["generator", "claim", "left", "right", "by", "won", "difference", "verdict"]
-            out.append({"source": source, "table": markdown(header, rows)})
-    return out

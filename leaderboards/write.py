@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leaderboards import plots
-from leaderboards.claims import decide, decide_holds
+from leaderboards.claims import Source, evaluate, papers
 from leaderboards.folder import Results, load, store
-from leaderboards.headlines import change_readings, readings
+from leaderboards.headlines import readings
 from leaderboards.pages import page_of
 from leaderboards.records import write_atomic
 from leaderboards.report import CURVES, headline_names, render
@@ -44,12 +44,12 @@ def rebuild_report(folder: Path) -> set[str]:
     """
     folder = Path(folder)
     results = load(folder)
-    boards, pages, files, decisions, wide = {}, {}, {}, [], []
+    boards, pages, files, wide, source = {}, {}, {}, [], Source(results)
     for task in results.tasks:
         names = headline_names(results, task)
         boards[task] = {}
         for generator in results.generators:
-            table = readings(results, task, generator)
+            table = source.known[task, generator] = readings(results, task, generator)
             cells = {entry: group[0] for entry, group in results.groups(task, generator).items()}
             spaces = {entry: cell.card["space"] for entry, cell in cells.items()}
             board = boards[task][generator] = leaderboard(generator, table, spaces, names)
@@ -58,14 +58,12 @@ def rebuild_report(folder: Path) -> set[str]:
             if board is None:
                 continue
             files |= _plots(results, task, generator, board)
-            decisions += decide(generator, cells, table)
-            decisions += decide_holds(generator, cells, lambda e, a, t=task, g=generator: change_readings(results, t, g, e, a))
         ranked = [board for board in boards[task].values() if board]
         if ranked:
             wide.append(f"{task}.csv")
             files[f"{task}.csv"] = wide_csv(ranked, names).encode()
     files["plots/time.png"] = plots.times(results.run["seconds"], results.run["total_seconds"])
-    files["README.md"] = render(results, boards, decisions, pages, files, wide).encode()
+    files["README.md"] = render(results, boards, evaluate(source, papers()), pages, files, wide).encode()
     for path, data in sorted(files.items()):
         write_atomic(folder / path, data)
     write_atomic(folder / "plots" / "files.json", (json.dumps(sorted(files), indent=1) + "\n").encode())

@@ -13,15 +13,14 @@ from metrics.frechet import FID_SAMPLES_PER_DIMENSION, Moments, enough_for_fid, 
 from metrics.inception_score import InceptionScore, inception_score
 from metrics.kernel_distance import (
     KIDBlocks,
-    KIDInterval,
     kid,
     kid_blocks,
     kid_difference,
     kid_difference_failed,
-    kid_interval,
     mmd2,
     polynomial_kernel,
 )
+from metrics.kernel_interval import KIDInterval, kid_interval
 from metrics.neighbours import DensityCoverage, PrecisionRecall, density_coverage, precision_recall
 from metrics.sliced import laplacian_pyramid, sliced_wasserstein, sliced_wasserstein_levels
 

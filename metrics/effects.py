@@ -83,7 +83,8 @@ def attribute_dependency(effects: np.ndarray, others: np.ndarray, level: float) 
     Before the first strength stands the unchanged code, with change 0. A code is read where its own effect first reaches `level`,
     by linear interpolation between strengths; where it never does (or a strength up to there is NaN) it is NaN. Wu, Lischinski
     and Shechtman 2021 (StyleSpace), section 6: mean over the other attributes of |delta l_i| / sigma(l_i) where the target's
-    logit has changed by a given multiple of its own sigma. (From memory of the paper: its code does not hold this metric.)
+    logit has changed by a given multiple of its own sigma. Their released code does not hold this metric: no official figure
+    checks it.
     """
     if level <= 0:
         raise ValueError("attribute dependency is read at a positive change of the target")

@@ -1,9 +1,9 @@
 """Is a code one that the generator could have drawn? The range within which edits are compared (design section 6.3).
 
 Each statistic is compared with its own 99.9th percentile over the generator's samples, so that spaces of any size or shape have
-the same share of implausible samples. z and w codes (z through the mapping network) are judged by Mahalanobis distance after p =
-LeakyReLU(w, slope 5), which undoes the mapping network's last activation (Zhu et al. 2020, 'Improved StyleGAN Embedding'), or in
-w as it is where there is no such activation; w+ by the worst of its rows; s by its largest standardised channel.
+the same share of implausible samples. z and w codes (z through the mapping network) are judged by Mahalanobis distance, in w as
+it is or, where the statistics were fitted with p, after p = LeakyReLU(w, slope 5), which undoes the mapping network's last
+activation (Zhu et al. 2020, 'Improved StyleGAN Embedding'); w+ by the worst of its rows; s by its largest standardised channel.
 """
 
 from __future__ import annotations

@@ -71,6 +71,30 @@ def over_fits(replicates: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return terms.sum(0) / weights.sum(1)
 
 
+def over_fits_widened(replicates: np.ndarray, weights: np.ndarray, level: float = 0.95) -> np.ndarray:
+    """over_fits for an interval at `level`, [B]: with as much of the fits' spread as so few of them leave open.
+
+    F fits drawn with replacement show (F - 1) / F of the variance of their mean, in percentiles of a normal distribution and
+    never beyond their own range, which holds the mean of three fits 75 % of the time. What a replicate's fits differ from the
+    mean of all fits under the same codes is multiplied by t_{F-1} / z sqrt(F / (F - 1)): 2.7 with three, 1.1 with twenty. The
+    factor depends on F alone, so that differences of two methods stay paired; with normal fits and nothing else 95 % intervals
+    then cover 92.6 % with two fits and 94.5 to 95.1 % with three to twenty (8,000 simulations). Replicates where some fit is
+    infinite are those of over_fits.
+    """
+    replicates, weights = without_nan(replicates), np.asarray(weights, np.float64)
+    drawn, fits = over_fits(replicates, weights), len(replicates)
+    if fits == 1:
+        return drawn
+    if not 0 < level < 1:
+        raise ValueError("the level of an interval lies between 0 and 1")
+    finite = np.isfinite(replicates).all(0)
+    mean = np.where(finite, replicates, 0.0).mean(0)
+    upper = (1 + level) / 2
+    factor = t.ppf(upper, fits - 1) / norm.ppf(upper) * np.sqrt(fits / (fits - 1))
+    apart = np.subtract(drawn, mean, where=finite, out=np.zeros(len(drawn)))
+    return np.where(finite, mean + factor * apart, drawn)
+
+
 def weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Mean over codes in every replicate: values [n, ...], weights [B, n] -> [B, ...]. Values may not be NaN."""
     values = without_nan(values)

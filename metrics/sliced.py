@@ -41,7 +41,7 @@ def sliced_wasserstein_levels(
 
     Places are the same in both sets (PGGAN draws them for each): equal sets are at 0 and the distance is symmetric, and of
     unpaired sets the expectation is the same. Published figures use 16384 images; few images have a floor above 0, so compare
-    at equal N. Memory: 588 C / 3 bytes a patch, 75 KiB an image and set. Raises ValueError, naming the argument, for NaN, sets
+    at equal N. Memory: 588 C / 3 bytes a patch, 75 kB an image and set. Raises ValueError, naming the argument, for NaN, sets
     that do not fit, sides below 7 px, and a channel that is constant at some level.
     """
     a, b = _images(images_a, "images_a"), _images(images_b, "images_b")

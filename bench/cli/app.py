@@ -16,7 +16,9 @@ from bench.cli.exporting import export
 from bench.cli.fetching import fetch
 from bench.cli.listing import list_names
 from bench.cli.reporting import report
+from bench.cli.reproducing import reproduce
 from bench.cli.running import run
+from bench.cli.scoring import score
 from bench.cli.training import train
 from bench.errors import LatentbenchError
 
@@ -34,6 +36,8 @@ app.command("run")(run)
 app.command("list")(list_names)
 app.command("report")(report)
 app.command("compare")(compare)
+app.command("score")(score)
+app.command("reproduce")(reproduce)
 app.command("train")(train)
 app.command("fetch")(fetch)
 app.command("export")(export)

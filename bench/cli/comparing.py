@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from bench.errors import InputError, LatentbenchError
+
 
 class FailOn(enum.StrEnum):
     """What ends in exit code 1; each includes the one before it."""
@@ -34,6 +36,25 @@ def compare(
 ) -> int:
     """Compare two runs number by number. Exit code: 0 no regression, 1 a regression, 2 something cannot be compared."""
     tolerances = dict(_tolerance(one) for one in tolerance or ())
+    try:
+        return _compare(old, new, fail_on.value, tolerances, markdown, csv, junit, everything)
+    except (LatentbenchError, BrokenPipeError):
+        raise
+    except Exception as error:
+        # 1 would be read as a regression: whatever else goes wrong, nothing was compared.
+        raise InputError(f"cannot compare, unexpected {type(error).__name__}: {error} (--debug shows where)") from error
+
+
+def _compare(
+    old: Path,
+    new: Path,
+    fail_on: str,
+    tolerances: dict[str, float],
+    markdown: Path | None,
+    csv: Path | None,
+    junit: Path | None,
+    everything: bool,
+) -> int:
     from rich.console import Console
 
     from leaderboards.compare.comparison import compare as compare_sides
@@ -44,18 +65,19 @@ def compare(
     from leaderboards.records import write_atomic
 
     found = compare_sides(read_side(old), read_side(new), tolerances=tolerances)
-    files = ((markdown, lambda: comment(found, fail_on.value)), (csv, lambda: table(found)))
-    for path, text in (*files, (junit, lambda: junit_text(found, fail_on.value))):
+    files = ((markdown, lambda: comment(found, fail_on)), (csv, lambda: table(found)))
+    for path, text in (*files, (junit, lambda: junit_text(found, fail_on))):
         if path is not None:
             write_atomic(path, text().encode())
-    show(found, fail_on.value, Console(highlight=False), everything=everything)
-    return found.exit_code(fail_on.value)
+    try:
+        show(found, fail_on, Console(highlight=False), everything=everything)
+    except (BrokenPipeError, SystemExit):
+        pass  # the reader of the table (`| head`) has seen enough, which rich answers with an exit of 1: the verdict stands
+    return found.exit_code(fail_on)
 
 
 def _tolerance(text: str) -> tuple[str, float]:
     """'leakage=0.01' as ('leakage', 0.01). Raises InputError."""
-    from bench.errors import InputError
-
     metric, equals, value = text.partition("=")
     try:
         return metric.strip(), float(value if equals and metric.strip() else "")

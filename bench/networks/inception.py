@@ -1,20 +1,19 @@
 """Inception features for FID and KID exactly as clean-fid has them (Parmar et al. 2022), from pictures in memory.
 
 clean-fid resizes bytes by PIL's antialiased bicubic filter, channel by channel in single precision, to 299 px, and does not round
-again. Here the same function is applied to the same bytes, without files between.
+again. Here the same numbers come from the same bytes, bit for bit, without files between (bench.networks.clean_resize).
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from bench.domains.base import Network
-from bench.errors import InputError, UnsupportedError
+from bench.errors import InputError
 from bench.fetch import cached
+from bench.networks.clean_resize import SIDE, clean_resize
 
 FILE = "inception-2015-12-05.pt"
 
@@ -29,16 +28,24 @@ class CleanFeatures(Network):
         super().__init__()
         self.name, self.readings = name, frozenset({"features"})
         self.net = net.eval().requires_grad_(False)
+        self._memory: list[Tensor] = []  # of the last resized pictures; taken out while in use, so that threads never share it
 
     @torch.no_grad()
     def measure(self, images: Tensor) -> dict[str, Tensor]:
-        resize = resizer()
-        resized = [torch.from_numpy(resize(one)).permute(2, 0, 1) for one in to_bytes(images)]
-        if not resized:
+        pixels = to_bytes(images)
+        if not len(pixels):
             raise InputError("there are no pictures to read")
-        features = self.net(torch.stack(resized).to(images.device)).float()
+        try:
+            memory = self._memory.pop()
+        except IndexError:
+            memory = torch.empty(0)
+        if len(memory) < len(pixels):
+            memory = torch.empty(len(pixels), 3, SIDE, SIDE)
+        features = self.net(clean_resize(pixels, memory).to(images.device)).float()
         readable = images.isfinite().flatten(1).all(1)
-        return {"features": features.masked_fill(~readable[:, None], float("nan"))}
+        found = features.masked_fill(~readable[:, None], float("nan"))  # a copy, whatever the network returned
+        self._memory[:] = [memory]
+        return {"features": found}
 
 
 def to_bytes(images: Tensor) -> np.ndarray:
@@ -50,15 +57,6 @@ def to_bytes(images: Tensor) -> np.ndarray:
         raise InputError(f"pictures are [N, 3, R, R], got {list(images.shape)}")
     scaled = ((images.detach().float().nan_to_num(-1.0) + 1) * 127.5).round().clamp(0, 255)
     return scaled.byte().permute(0, 2, 3, 1).cpu().numpy()
-
-
-def resizer() -> Any:
-    """clean-fid's own function: bytes [R, R, 3] to float32 [299, 299, 3] in 0..255."""
-    try:
-        from cleanfid.resize import build_resizer
-    except ImportError as error:
-        raise UnsupportedError("clean-fid is not installed: pip install clean-fid") from error
-    return build_resizer("clean")
 
 
 def load_inception() -> CleanFeatures:

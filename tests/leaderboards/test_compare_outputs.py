@@ -174,6 +174,28 @@ def test_exit_codes(folders, capsys, tmp_path):
     assert out.splitlines()[-1].startswith("cannot compare: nothing, ")
 
 
+def test_what_nobody_expected_is_no_regression(folders, capsys, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("something\nodd")
+
+    monkeypatch.setattr("leaderboards.compare.comparison.compare", broken)
+    assert main(["compare", str(folders["old"]), str(folders["new"])]) == 2
+    line = "latentbench: cannot compare, unexpected RuntimeError: something odd (--debug shows where)\n"
+    assert capsys.readouterr().err == line
+    assert main(["compare", str(folders["old"]), str(folders["new"]), "--debug"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("closed", [BrokenPipeError(), SystemExit(1)])
+def test_the_verdict_stands_where_nobody_reads_the_table(folders, monkeypatch, closed):
+    def gone(*_, **__):
+        raise closed
+
+    monkeypatch.setattr("leaderboards.compare.text.show", gone)
+    assert main(["compare", str(folders["old"]), str(folders["old"])]) == 0
+    assert main(["compare", str(folders["old"]), str(folders["new"])]) == 1
+
+
 def test_files_are_written_whatever_the_verdict(folders, capsys, tmp_path):
     files = [tmp_path / "made" / name for name in ("comment.md", "rows.csv", "junit.xml")]
     code, _, _ = run(capsys, folders["old"], folders["new"], "--markdown", files[0], "--csv", files[1], "--junit", files[2])

@@ -5,7 +5,6 @@ import time
 import numpy as np
 import pytest
 
-from leaderboards.claims import compare
 from leaderboards.ranking import Reading, rank_entries
 from leaderboards.tables import leaderboard, mean_reading, wide_csv
 
@@ -143,36 +142,6 @@ def test_wide_table():
     assert lines[1].split(",")[:11] == ["g", "a", "", "w", "", "1", "1", "1", "1", "0", "4"]
     assert lines[2].split(",")[:6] == ["g", "random", "", "", "lower bound", "2"]
     assert float(lines[1].split(",")[11]) == pytest.approx(0.5)
-
-
-def test_claims_are_decided_by_the_paired_interval():
-    good, bad = table(0.2), table(0.6)
-    assert compare(good, bad, "leakage")["verdict"] == "holds"
-    assert compare(bad, good, "leakage")["verdict"] == "does not hold"
-    assert compare(good, good, "leakage")["verdict"] == "cannot tell"
-    won = compare(good, bad, "leakage")
-    assert won["share"] == 1 and won["difference"] == pytest.approx(-0.4) and won["low"] < -0.4 < won["high"]
-    # reach: higher is better, the difference is still left minus right
-    assert compare(good, bad, "reach")["difference"] == pytest.approx(0.4)
-    assert compare(good, bad, "identity") is None
-
-
-def test_an_unreached_side_loses_a_claim():
-    lost = {q: Reading(np.inf, np.full(1000, np.inf), False) for q in questions(("leakage",))}
-    won = compare(table(0.9), lost, "leakage")
-    assert won["verdict"] == "holds" and won["both"] == 0 and won["difference"] is None
-    assert won["by_reach"]
-    assert compare(lost, lost, "leakage")["verdict"] == "cannot tell"
-
-
-def test_a_verdict_that_reach_alone_decides_says_so():
-    """Left loses where both reach and wins because right reaches little."""
-    left, right = table(0.5), table(0.2)
-    for question in list(right)[2:]:
-        right[question] = Reading(np.inf, np.full(1000, np.inf), False)
-    found = compare(left, right, "leakage")
-    assert found["verdict"] == "holds" and found["by_reach"] and found["both"] == 1 and found["difference"] == pytest.approx(0.3)
-    assert not compare(table(0.2), table(0.5), "leakage")["by_reach"]
 
 
 def test_an_interval_is_of_the_questions_that_the_point_reaches():

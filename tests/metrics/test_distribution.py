@@ -1,5 +1,6 @@
 """Set distances against clean-fid's and torch-fidelity's figures (golden/set_metrics.npz), closed forms and known truths."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -123,9 +124,42 @@ def test_kid_blocks_are_what_the_mean_is_of(golden):
     blocks = d.kid_blocks(golden["features1"], golden["features2"], subsets=20, subset_size=50, seed=171)
     assert blocks.mean == pytest.approx(float(golden["cleanfid/kernel_distance_20_50"]), abs=1e-12)
     assert blocks.values.shape == (20,) and blocks.std == pytest.approx(np.std(blocks.values)) and blocks.std > 0.01
-    whole = d.kid_interval(golden["features1"], golden["features2"], seed=0, replicates=400)
+    whole = d.kid_interval(golden["features1"], golden["features2"], level=0.95)
+    wide = d.kid_interval(golden["features1"], golden["features2"], level=0.99)
+    assert wide.low < whole.low and whole.high < wide.high and wide.value == whole.value
     assert whole.low < blocks.mean < whole.high and whole.low > 0
     assert whole.value == pytest.approx(d.mmd2(golden["features1"], golden["features2"]))
+
+
+def test_kid_interval_is_the_same_both_ways_and_bears_constant_sets():
+    rng = np.random.default_rng(3)
+    a, b = rng.normal(size=(40, 3)) + 0.4, rng.normal(size=(25, 3))
+    one, two = d.kid_interval(a, b), d.kid_interval(b, a)
+    np.testing.assert_allclose(one, two, rtol=1e-9)
+    still = d.kid_interval(np.ones((5, 2)), np.zeros((6, 2)))
+    np.testing.assert_allclose(still, 8 + 1 - 2 * 1, rtol=1e-9)  # (1 + 1)^3 and twice 1: nothing varies
+
+
+def test_kid_interval_is_about_four_deviations_of_repeated_draws():
+    rng = np.random.default_rng(4)
+    found = np.array([d.kid_interval(rng.normal(size=(100, 8)) + 0.5, rng.normal(size=(100, 8))) for _ in range(500)])
+    assert (found[:, 2] - found[:, 1]).mean() / found[:, 0].std() == pytest.approx(4.1, rel=0.1)
+
+
+@pytest.mark.parametrize("width", [1, 5])
+def test_memory_of_moments_is_independent_of_how_many(width):
+    def peak(rows):
+        stream, block = d.Moments(block=64), np.random.default_rng(0).normal(size=(50, width * 64))
+        tracemalloc.start()
+        for _ in range(rows // 50):
+            stream.update(block)
+        stream.compute()
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    few, many = peak(500), peak(5000)
+    assert many < 1.05 * few < 0.5 * 8 * 5000 * width * 64
 
 
 @pytest.mark.parametrize("k", [3, 5])
@@ -231,7 +265,9 @@ HOLED = np.where(np.arange(120).reshape(30, 4) == 7, np.nan, GOOD)
         (lambda: d.kid(GOOD, HOLED, seed=0), "features_b holds"),
         (lambda: d.kid(GOOD, GOOD[:1], seed=0), "features_b has 1 rows"),
         (lambda: d.kid(GOOD, GOOD, subsets=0, seed=0), "subsets must be"),
-        (lambda: d.kid_interval(GOOD, GOOD[:, :2], seed=0), "features_b has 2 columns"),
+        (lambda: d.kid_interval(GOOD, GOOD[:, :2]), "features_b has 2 columns"),
+        (lambda: d.kid_interval(GOOD, GOOD[:3]), "features_b has 3 rows"),
+        (lambda: d.kid_interval(GOOD, GOOD, level=1.0), "level of an interval"),
         (lambda: d.precision_recall(HOLED, GOOD, k=3), "generated holds"),
         (lambda: d.precision_recall(GOOD, GOOD[:3], k=3), "real has 3 rows"),
         (lambda: d.density_coverage(GOOD, GOOD, k=0), "k must be"),

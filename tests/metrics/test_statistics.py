@@ -81,6 +81,24 @@ def test_fits_are_drawn_with_replacement_and_undrawn_infinities_do_not_spread():
     np.testing.assert_allclose(mean, [1, 7 / 3, INF, INF])
 
 
+def test_few_fits_are_widened_by_a_factor_of_their_number_alone():
+    weights = s.fit_weights(3, 500, seed=0)
+    rows = np.random.default_rng(0).normal(size=(3, 500))
+    plain, wide = s.over_fits(rows, weights), s.over_fits_widened(rows, weights)
+    np.testing.assert_allclose(wide - rows.mean(0), 4.302653 / 1.959964 * 1.5**0.5 * (plain - rows.mean(0)), rtol=1e-6)
+    shift = np.array([[1.0], [2.0], [4.0]])  # differences of two methods stay paired
+    np.testing.assert_allclose(
+        s.over_fits_widened(rows + shift, weights) - wide, s.over_fits_widened(np.tile(shift, 500), weights), atol=1e-12
+    )
+    rows[1, :250] = INF
+    found = s.over_fits_widened(rows, weights)
+    np.testing.assert_array_equal(found[:250], s.over_fits(rows, weights)[:250])
+    np.testing.assert_array_equal(found[250:], wide[250:])
+    np.testing.assert_array_equal(s.over_fits_widened(rows[:1], np.ones((500, 1))), rows[0])
+    with pytest.raises(ValueError, match="level"):
+        s.over_fits_widened(rows, weights, level=0.0)
+
+
 def test_interval_over_codes_and_fits_is_wider_where_fits_differ():
     rng = np.random.default_rng(0)
     weights, draws = s.bootstrap_weights(np.arange(64), 2000, seed=0), s.fit_weights(3, 2000, seed=0)

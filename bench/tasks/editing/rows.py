@@ -27,7 +27,7 @@ from bench.tasks.editing.quantities import (
     Quantity,
 )
 from bench.tasks.editing.summary import Asked, questions
-from metrics.statistics import interval
+from metrics.statistics import interval, small_sample_level
 
 HEADLINES = (LEAKAGE, IDENTITY, REALISM, REACH)
 
@@ -48,6 +48,7 @@ class Rows:
         self.names = list(self.facts["attributes"])
         self.over = "codes" if len(cells) == 1 else "codes+fits"
         self.asked = questions(settings, cells, seed)
+        self.codes = min((fit.n for asked in self.asked for fit in asked.measured), default=0)
 
     def all(self) -> Iterator[Measured]:
         for asked in self.asked:
@@ -71,14 +72,17 @@ class Rows:
         """A record of rows [R] (the point, then the replicates), with its interval.
 
         Replicates that do not reach the effect are in it as the worst, so that an end may be infinite; of a quantity that has no
-        worst it is over the replicates that do. Where the point itself is infinite or NaN there is no value.
+        worst it is over the replicates that do. Where the point itself is infinite or NaN there is no value. With few codes the
+        interval is widened to hold its 95 % (metrics.replicates.small_sample_level).
         """
         if not np.isfinite(rows[0]):
             reason = fields.pop("reason", "") or "no sample could be read"
             return Measured(self._record(one, **{"status": "unreached", **fields, "reason": reason}), rows)
         fields.pop("reason", None)
         known = rows[1:][~np.isnan(rows[1:])]
-        low, high = interval(known) if len(known) else (None, None)
+        codes = min(fields["n"] // len(self.cells), self.codes)
+        level = small_sample_level(0.95, codes, exponential=True) if codes > 1 else 0.95
+        low, high = interval(known, level) if len(known) else (None, None)
         ends = {} if low is None else {"ci_low": float(low), "ci_high": float(high), "ci_over": self.over}
         return Measured(self._record(one, value=float(rows[0]), **ends, **fields), rows)
 

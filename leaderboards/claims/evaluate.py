@@ -1,0 +1,100 @@
+"""Every claim that a results folder has the records for, decided. One place decides all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from leaderboards.claims.model import CHANGE_OF, HELD, Claim, Constant, Paper, Select
+from leaderboards.claims.readings import Source, Values
+from leaderboards.claims.selectors import Pair, meant_for, pairs
+from leaderboards.claims.verdicts import TIME_MARGIN, Asked, Comparison, compare, compare_points
+from leaderboards.ranking import Entry, Reading
+
+# Between the targets of a sequence, in the names of questions.
+THEN = ">"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A claim of a paper, decided by one pair of entries of one generator. right: None stands for the claim's constant."""
+
+    paper: Paper
+    claim: Claim
+    generator: str
+    left: Entry
+    right: Entry | None
+    metrics: tuple[str, str]  # left's and right's, in full
+    judges: tuple[str, ...]
+    n: tuple[int, ...]
+    seconds: bool
+    result: Comparison
+
+
+def evaluate(source: Source, papers: Iterable[Paper]) -> list[Decision]:
+    """Decisions in the order of the papers, their claims, and the folder's generators."""
+    out = []
+    for paper in papers:
+        for claim in paper.claims:
+            for generator in source.results.generators if claim.select else ():
+                if meant_for(claim.select.generators, generator):
+                    out += _decide(source, paper, claim, generator)
+    return out
+
+
+def _decide(source: Source, paper: Paper, claim: Claim, generator: str) -> Iterator[Decision]:
+    chosen = claim.select
+    cards = source.cards(chosen.task, generator)
+    for pair in pairs(chosen, cards):
+        for metric in _metrics(chosen, cards[pair[0]]):
+            left, right = _sides(source, chosen, generator, pair, metric)
+            result = _compared(chosen, left, right)
+            if result:
+                names = (left.metric, right.metric)
+                judges, n = (tuple(sorted({*getattr(left, key), *getattr(right, key)})) for key in ("judges", "n"))
+                yield Decision(paper, claim, generator, *pair, names, judges, n, left.seconds, result)
+
+
+def _metrics(chosen: Select, card: Mapping[str, Any]) -> Iterator[str]:
+    """The metrics of a claim ('' where the sides name their own); 'change of held' for every attribute that the left holds."""
+    for metric in chosen.metrics or ("",):
+        held = metric == f"{CHANGE_OF}{HELD}"
+        yield from (f"{CHANGE_OF}{attribute}" for attribute in card["hold"]) if held else (metric,)
+
+
+def _sides(source: Source, chosen: Select, generator: str, pair: Pair, metric: str) -> tuple[Values, Values]:
+    """Both sides' values on the questions asked; a constant answers every question of the left side."""
+    entry, other = pair
+    left = _asked(source.values(chosen.task, generator, entry, chosen.left.metric or metric), chosen, chosen.left.target)
+    if isinstance(chosen.right, Constant):
+        value = chosen.right.value
+        same = {q: Reading(value, np.full_like(r.replicates, value), r.higher_is_better) for q, r in left.readings.items()}
+        return left, Values(same, {q: (value,) for q in left.points}, left.metric, seconds=left.seconds)
+    values = source.values(chosen.task, generator, other, chosen.right.metric or metric)
+    return left, _asked(values, chosen, chosen.right.target)
+
+
+def _asked(values: Values, chosen: Select, target: str | None) -> Values:
+    """The questions that a claim is about. A side's own target is left out of their names: two targets can be compared."""
+
+    def wanted(asked: Asked) -> bool:
+        edits = asked[0].count(THEN) + 1
+        many = edits > 1 if chosen.sequence == "any" else edits == chosen.sequence
+        named = asked[0] == target if target else chosen.targets is None or asked[0] in chosen.targets
+        return many and named and (chosen.signs is None or asked[1] in chosen.signs)
+
+    def kept(table: Mapping[Asked, Any]) -> dict[Asked, Any]:
+        return {("" if target else asked[0], asked[1]): one for asked, one in table.items() if wanted(asked)}
+
+    return values._replace(readings=kept(values.readings), points=kept(values.points))
+
+
+def _compared(chosen: Select, left: Values, right: Values) -> Comparison | None:
+    how = {"tolerance": chosen.tolerance, "times": chosen.times}
+    if left.readings and right.readings:
+        return compare(left.readings, right.readings, chosen.relation, **how)
+    margin = TIME_MARGIN if left.seconds else 1.0
+    return compare_points(left.points, right.points, chosen.relation, margin=margin, **how)

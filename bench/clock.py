@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 # Parts that count as work inside networks and fits in the time breakdown.
-NETWORK_PARTS = ("synthesis", "judges", "guides", "fit")
+NETWORK_PARTS = ("synthesis", "judges", "guides", "fit", "inversion")
 
 
 class Clock:

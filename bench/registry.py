@@ -21,11 +21,19 @@ BUILT_IN: dict[str, dict[str, tuple[str, str]]] = {
         "heads-oracle": ("bench.generators.heads_oracle:heads_oracle", "the renderer behind a known map, with its inverse"),
     },
     "methods": {
+        "optimise": ("methods.inversion.optimise:Optimise", "Adam on a code in any space (Image2StyleGAN, Abdal et al. 2019)"),
+        "mean_code": ("methods.inversion.mean_code:MeanCode", "the mean code for every picture: the floor of inversion"),
         "random": ("methods.baselines.random_directions:RandomDirections", "seeded random directions: the floor"),
         "oracle": ("methods.baselines.oracle:Oracle", "edits through the known map of heads-oracle: the bound"),
         "interfacegan": ("methods.supervised.interfacegan:InterFaceGAN", "linear SVM boundaries (Shen et al. 2020)"),
         "sefa": ("methods.unsupervised.sefa:SeFa", "closed-form factorization of weights (Shen and Zhou 2021)"),
+        "styleflow": ("methods.supervised.styleflow:StyleFlow", "conditional continuous flow over w (Abdal et al. 2021)"),
+        "unconditional": ("methods.baselines.unconditional:Unconditional", "samples that ignore what is asked: the floor"),
+        "native": ("methods.baselines.native:Native", "a generator's own codes as a representation"),
         "published": ("methods.published:Published", "directions that papers released, from files"),
+        "hessian_penalty": (
+            "methods.unsupervised.hessian_penalty:HessianPenalty", "orthogonal basis of least curvature (Peebles et al. 2020)",
+        ),
         "ganspace": ("methods.unsupervised.ganspace:GANSpace", "PCA of sampled codes, layer-wise edits (Harkonen et al. 2020)"),
     },
     "metrics": {
@@ -45,6 +53,10 @@ BUILT_IN: dict[str, dict[str, tuple[str, str]]] = {
     },
     "tasks": {
         "editing": ("bench.tasks.editing.task:EditingTask", "attribute edits read at equal judged effect"),
+        "sampling": ("bench.tasks.sampling.task:SamplingTask", "samples under asked attributes: success, diversity, realism"),
+        "representation": ("bench.tasks.representation.task:RepresentationTask", "what codes say of the factors behind pictures"),
+        "validity": ("bench.tasks.validity.task:ValidityTask", "which metric sees which planted fault, where the truth is known"),
+        "inversion": ("bench.tasks.inversion.task:InversionTask", "pictures given back from codes, and how these codes edit"),
     },
 }
 

@@ -20,6 +20,7 @@ NOTE = (
     ". Columns are strengths, not effects: 0 is the unedited picture, the others lie where the guide sees the mean effect of the "
     "caption, in sigma, or, where it never does, at fractions of the edge. White: the method does not go that way"
 )
+REBUILT_NOTE = ". First row: the pictures that were inverted, the first ids, not chosen; below, what each entry's codes give back"
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,13 @@ def strips(result: RunResult) -> list[Sheet]:
             for cell in sorted(result.cells, key=lambda c: c.method.fit_seed, reverse=True):
                 if (cell.task, cell.generator) == (task, generator) and cell.result and "strips" in cell.result.facts:
                     cells[cell.method.name, cell.method.variant] = cell
+            kinds = {name: facts for cell in cells.values() for name, facts in cell.result.facts["strips"].items()}
             for target in settings.get("targets", ()):
-                out += _target(task, generator, target, cells, _levels(task, settings))
+                if "strengths" in kinds.get(target, ()):
+                    out += _target(task, generator, target, cells, _levels(task, settings))
+            for source, facts in kinds.items():
+                if "rows" in facts:
+                    out += _rebuilt(task, generator, source, cells)
     return out
 
 
@@ -71,6 +77,28 @@ def _target(task: str, generator: str, target: str, cells: dict[Entry, CellOutco
         }  # fmt: skip
         out.append(Sheet(listing, small_png(pixels)))
     return out
+
+
+def _rebuilt(task: str, generator: str, source: str, cells: dict[Entry, CellOutcome]) -> list[Sheet]:
+    """One sheet of a source: the originals, and below them what every entry's codes give back."""
+    shown = {e: c.result for e, c in cells.items() if source in c.result.pictures and source in c.result.facts["strips"]}
+    if not shown:
+        return []
+    ids = next(iter(shown.values())).facts["strips"][source]["ids"]
+    pictures = {entry: shown[entry].pictures[source] for entry in order(shown)}
+    spaces = {entry: (entry[0], str(one.facts.get("space", ""))) for entry, one in shown.items()}
+    rows = [("original", next(iter(pictures.values()))[:1])]
+    for entry, one in pictures.items():
+        # A space is name enough, where no other entry of the method has it.
+        alone = list(spaces.values()).count(spaces[entry]) == 1
+        name = " ".join(spaces[entry]) if alone else label(entry).replace(" (", "\n(")
+        rows.append((name, one[1:2]))
+    pixels = sheet(rows, [f"{source} pictures"], [str(one) for one in ids])
+    listing = {
+        "task": task, "generator": generator, "target": source, "note": REBUILT_NOTE,
+        "path": f"pictures/{task}-{generator}-{source}.png", "caption": f"{source}, ids {ids[0]} to {ids[-1]}",
+    }  # fmt: skip
+    return [Sheet(listing, small_png(pixels))]
 
 
 def _levels(task: str, settings: dict[str, Any]) -> Sequence[float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -44,6 +44,67 @@ class Path(Protocol):
 
     def at(self, strength: float | Tensor) -> Edit:
         """The edit at a strength (a number, or one per code [N]); at(0) is the unchanged code."""
+        ...
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """What an inverter found for N pictures.
+
+    codes: one a picture, in its order. noise: layer -> optimised noise map [N, 1, h, w], None for the generator's own. weights:
+    name -> tuned weights [N, ...], None for the generator's own. seconds: [N] of work for each picture.
+    """
+
+    codes: Codes
+    noise: dict[str, Tensor] | None = None
+    weights: dict[str, Tensor] | None = None
+    seconds: Tensor | None = None
+
+
+@runtime_checkable
+class Inverter(Protocol):
+    """Finds codes for pictures."""
+
+    def invert(self, images: Tensor, *, seed: int, degrade: Callable[[Tensor], Tensor] | None = None) -> Inversion:
+        """Codes for pictures [N, 3, R, R] in [-1, 1]; a row depends on (seed, its own picture) alone.
+
+        degrade: what is known of a picture, as a function of pictures (a mask, grey values, fewer pixels): where it is given, the
+        degraded picture and the degraded picture of the code are compared. What holds a row for each picture has `rows(index)`.
+        """
+        ...
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Represents samples by vectors, so that what a representation tells of the factors behind them can be measured.
+
+    space: the generator's space whose codes these vectors are, flattened, so that the generator can be driven by them; '' for any
+    other representation (features of a picture).
+    """
+
+    space: str
+
+    def encode(self, codes: Codes, images: Callable[[], Tensor]) -> Tensor:
+        """Representations [N, D] of the samples behind codes (N of them, in z).
+
+        images: gives the samples' pictures [N, 3, R, R] in [-1, 1], which are made when it is first called: an encoder that reads
+        codes alone never pays for them. A row depends on its own sample alone.
+        """
+        ...
+
+
+@runtime_checkable
+class Sampler(Protocol):
+    """Draws codes of samples that have what is asked. targets: the attributes that can be asked for."""
+
+    targets: Sequence[str]
+
+    def sample(self, asked: Mapping[str, float], ids: Tensor, *, seed: int) -> Codes:
+        """Codes [N] for ids [N]: row i is a function of (seed, ids[i], asked) alone.
+
+        asked: by attribute, the value of a continuous one in sigma from its mean over samples, the class of a binary one by the
+        sign. Raises InputError for an attribute that is not among the targets.
+        """
         ...
 
 
@@ -100,23 +161,31 @@ class FitContext:
 
 @dataclass
 class Fitted:
-    """What a fit gives back; a task asks for the part it needs. tables: name -> list of rows, shown in the report."""
+    """What a fit gives back; a task asks for the part it needs. tables: name -> list of rows, shown in the report.
+
+    truth: the generator's own map between codes and factors, where it is known (methods.baselines.oracle.OracleTruth).
+    """
 
     editor: Editor | None = None
-    inverter: Any = None
-    encoder: Any = None
-    sampler: Any = None
+    inverter: Inverter | None = None
+    encoder: Encoder | None = None
+    sampler: Sampler | None = None
     synthesizer: Any = None
     scene: Any = None
     units: Any = None
+    truth: Any = None
     tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def state(self) -> dict[str, Tensor | np.ndarray]:
         """The fit as tensors, from which `Method.restore` makes it again. A fit is never stored as a pickle."""
-        tables = {"tables": pack_json(self.tables)} if self.tables else {}
-        if self.editor is None or not hasattr(self.editor, "state"):
-            return tables
-        return {**self.editor.state(), **tables}
+        state: dict[str, Tensor | np.ndarray] = {"tables": pack_json(self.tables)} if self.tables else {}
+        for part in (self.editor, self.inverter, self.encoder, self.sampler):
+            mine = part.state() if hasattr(part, "state") else {}
+            twice = state.keys() & mine.keys()
+            if twice:
+                raise ValueError(f"two parts of a fit store '{min(twice)}': one of them needs another name")
+            state |= mine
+        return state
 
 
 def pack_json(value: Any) -> Tensor:

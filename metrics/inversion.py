@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from metrics.arrays import finite
 from metrics.effects import identity_cosine, leakage, target_effect
 from metrics.perceptual import mse, psnr, squared_distance, ssim
 from metrics.plausibility import CodeStatistics, statistic, to_p
+from metrics.statistics import weighted_mean
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -80,6 +82,75 @@ def editability(inverted: ArrayLike, sampled: ArrayLike, target: int, sign: int 
     leak, leak_reference = (float(leakage(one, target).mean()) for one in (mine, theirs))
     excess = leak / effect - leak_reference / reference if effect > 0 else float("inf")
     return Editability(effect, leak, effect / reference, excess)
+
+
+class EditabilityRows(NamedTuple):
+    """Editability under R rows of weights, [R] each, as in Editability.
+
+    sampled_effect, sampled_leakage: of sampled codes. ratio is NaN and excess inf in a row where sampled codes show no effect;
+    excess is inf where inverted codes show none.
+    """
+
+    effect: np.ndarray
+    leakage: np.ndarray
+    sampled_effect: np.ndarray
+    sampled_leakage: np.ndarray
+
+    @property
+    def ratio(self) -> np.ndarray:
+        blank = np.full(len(self.effect), np.nan)
+        return np.divide(self.effect, self.sampled_effect, out=blank, where=self.sampled_effect > 0)
+
+    @property
+    def excess(self) -> np.ndarray:
+        mine = np.divide(self.leakage, self.effect, out=np.full(len(self.effect), np.inf), where=self.effect > 0)
+        blank = np.zeros(len(self.effect))
+        theirs = np.divide(self.sampled_leakage, self.sampled_effect, out=blank, where=self.sampled_effect > 0)
+        return np.where(self.sampled_effect > 0, mine - theirs, np.inf)
+
+    @staticmethod
+    def pooled(edits: Sequence[EditabilityRows]) -> EditabilityRows:
+        """Several edits as one: the means of effects and leakages. Its ratios are those of means, so that one edit with next to
+        no effect does not decide them. Raises ValueError for no edits."""
+        if not edits:
+            raise ValueError("edits is empty: there is nothing to pool")
+        return EditabilityRows(*(np.mean(columns, 0) for columns in zip(*edits, strict=True)))
+
+
+def editability_rows(
+    inverted: ArrayLike,
+    sampled: ArrayLike,
+    target: int,
+    sign: int = 1,
+    *,
+    weights: ArrayLike,
+    sampled_weights: ArrayLike,
+    worst: tuple[float, float] = (0.0, 10.0),
+) -> EditabilityRows:
+    """`editability` under weights, for bootstrap replicates: weights [R, N] and sampled_weights [R, M] (metrics.replicates).
+
+    A row of equal weights gives `editability` itself. Where inverted and sampled codes belong to the same pictures, equal weights
+    for both make the comparison a paired one. Rows of changes may hold NaN: an inverted code whose edited picture cannot be read
+    counts as `worst` (effect, leakage), a sampled one is left out. Raises ValueError where weights do not fit, or no sampled code
+    can be read.
+    """
+    mine, theirs = (np.asarray(one, np.float64) for one in (inverted, sampled))
+    for name, changes, given in (("weights", mine, weights), ("sampled_weights", theirs, sampled_weights)):
+        if changes.ndim != 2 or changes.shape[1] < 2 or np.shape(given)[1:] != changes.shape[:1]:
+            raise ValueError(f"{name} {np.shape(given)} do not fit changes {changes.shape} [codes, attributes >= 2]")
+    read = ~np.isnan(theirs).any(1)
+    if not read.any():
+        raise ValueError("sampled holds no row that could be read: there is nothing to compare with")
+    effect, leak = (
+        np.where(np.isnan(one), lost, one)
+        for one, lost in zip((target_effect(mine, target, sign), leakage(mine, target)), worst, strict=True)
+    )
+    ours, sampled_rows = np.asarray(weights, np.float64), np.asarray(sampled_weights, np.float64)[:, read]
+    effect, leak = weighted_mean(effect, ours), weighted_mean(leak, ours)
+    theirs = theirs[read]
+    reference = weighted_mean(target_effect(theirs, target, sign), sampled_rows)
+    reference_leak = weighted_mean(leakage(theirs, target), sampled_rows)
+    return EditabilityRows(effect, leak, reference, reference_leak)
 
 
 def latent_editing_consistency(codes: ArrayLike, returned: ArrayLike) -> np.ndarray:

@@ -20,6 +20,7 @@ READINGS = {
     "perceptual": "[N, P] vectors whose squared Euclidean distance is the perceptual distance",
     "features": "[N, D] pooled features for set distances (KID, FID)",
     "segmentation": "[N, C, h, w] class logits",
+    "text_image": "[N, D] unit vectors whose cosine with a text's (TextImageNetwork.encode_text) says how well it describes them",
 }
 
 
@@ -48,6 +49,35 @@ class Network(nn.Module, ABC):
         return digest.hexdigest()
 
 
+class TextImageNetwork(Network):
+    """A network with a text side: what `guide('text_image')` and `judge('text_image')` give.
+
+    scale: what cosines are multiplied with to be the logits of a softmax. Differentiable with respect to the pictures.
+    """
+
+    readings = frozenset({"text_image"})
+    scale: float
+
+    @abstractmethod
+    def encode_image(self, images: Tensor) -> Tensor:
+        """Unit vectors [N, D] of pictures [N, 3, R, R] in [-1, 1]."""
+
+    @abstractmethod
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """Unit vectors [T, D]; a row depends on its own text alone. No text is refused."""
+
+    def unknown_words(self, text: str) -> tuple[str, ...]:
+        """The words of a text that this network does not know and reads as one and the same; none where it reads by letters."""
+        return ()
+
+    def measure(self, images: Tensor) -> dict[str, Tensor]:
+        return {"text_image": self.encode_image(images)}
+
+    def scores(self, images: Tensor, texts: Sequence[str]) -> Tensor:
+        """Cosines [N, T] of pictures and texts, in [-1, 1]."""
+        return self.encode_image(images) @ self.encode_text(texts).T
+
+
 class Domain(ABC):
     """A domain's card and its networks, loaded when first asked for."""
 
@@ -59,6 +89,13 @@ class Domain(ABC):
     @abstractmethod
     def load(self, name: str) -> Network:
         """The network of that name, loaded from disk."""
+
+    def pictures(self, ids: Tensor, *, seed: int, size: int) -> Tensor:
+        """Pictures [N, 3, size, size] in [-1, 1] of the domain itself; row i is a function of (seed, ids[i]) alone.
+
+        Raises UnsupportedError where the domain has none at hand.
+        """
+        raise UnsupportedError(f"domain {self.info.name} has no pictures of its own")
 
     def network(self, name: str) -> Network:
         """The network of that name; loaded once."""

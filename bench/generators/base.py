@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from bench.cards import GeneratorInfo
 from bench.codes import Codes, Space
-from bench.errors import SpaceError
+from bench.errors import SpaceError, UnsupportedError
 from bench.interventions import Intervention
 from bench.streams import label_rows, normal_rows
 
@@ -27,6 +27,8 @@ class Generator(nn.Module, ABC):
     """
 
     info: GeneratorInfo
+    # Of the columns of `factors`; those that are attributes of the domain bear their names. Empty where the truth is not known.
+    factor_names: Sequence[str] = ()
 
     def settings(self) -> dict[str, Any]:
         """What changes the output and is not a weight, as JSON values; it enters the fingerprint."""
@@ -89,6 +91,13 @@ class Generator(nn.Module, ABC):
     def features(self, codes: Codes, layers: Sequence[str]) -> dict[str, Tensor]:
         """The feature maps [N, C, h, w] of the named layers. Raises SpaceError where there are none."""
         raise SpaceError(f"{self.info.name} has no feature maps to look at")
+
+    def factors(self, codes: Codes) -> Tensor:
+        """The true factors [N, len(factor_names)] behind the pictures of codes of any space, a binary one in [0, 1].
+
+        Raises UnsupportedError where they are not known.
+        """
+        raise UnsupportedError(f"{self.info.name} does not know the factors behind its pictures")
 
     def code_weights(self, space: Space | str, layers: Sequence[str] | None = None) -> list[Tensor]:
         """The raw weights [outputs, D] that first meet a code of `space`, one per layer, in the order of info.layers (SeFa).

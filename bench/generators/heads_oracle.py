@@ -66,6 +66,8 @@ def smooth_normals(factors: Tensor) -> Tensor:
 class HeadsOracle(Generator):
     """The renderer behind a known warp and mix. Spaces z and w, both [N_COLUMNS]; no layers, noise or truncation."""
 
+    factor_names = (*(f.name for f in FACTORS), *NUISANCE)
+
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
         self.seed = seed

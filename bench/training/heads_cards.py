@@ -18,7 +18,7 @@ from bench.domains.heads.networks import BINARY, CONTINUOUS, HeadsNetwork
 from bench.training.heads_pool import SEEDS, Pool, load_pool, person_factors, render_bytes, renderer_look, standardised
 
 if TYPE_CHECKING:
-    from bench.training.heads_networks import Recipe
+    from bench.training.heads_loop import Recipe
 
 HELD_OUT_SEED = 909  # no network was trained on pictures of this seed
 SWEEP_SEED = 910

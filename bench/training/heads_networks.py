@@ -10,11 +10,11 @@ import argparse
 import json
 import math
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -24,33 +24,25 @@ from bench.domains.heads.networks import BINARY, CONTINUOUS, SPECS, HeadsNetwork
 from bench.generators.weights import load_safetensors, save_half
 from bench.streams import stream_seed
 from bench.training.heads_cards import make_card
+from bench.training.heads_loop import Recipe, optimise
 from bench.training.heads_pool import SEEDS, Pool, load_pool, standardised
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """What a training run consists of. pairs: persons in the pool, two pictures each. batch: persons a step."""
-
-    pairs: int = 16384
-    batch: int = 64
-    rate: float = 2.5e-3
-    decay: float = 0.02
-    warmup: float = 0.05
-    blur: float = 0.8
-    noise: float = 0.04
-    gain: float = 0.04
-    offset: float = 0.03
-    checkpoint_seconds: float = 30.0
+RECIPE = Recipe()
 
 
 @dataclass
 class Batch:
-    """Augmented pictures, clean ones, factor rows, and how much blur and noise each picture got (0 to 1)."""
+    """Augmented pictures, clean ones, factor rows, and how much blur and noise each picture got (0 to 1).
+
+    index: the rows of the pool. shift: by which row and column the pictures begin in their frame widened by a pixel.
+    """
 
     images: Tensor
     clean: Tensor
     factors: Tensor
     damage: Tensor
+    index: np.ndarray
+    shift: tuple[int, int]
 
 
 def draw(pool: Pool, recipe: Recipe, generator: torch.Generator) -> Batch:
@@ -70,7 +62,7 @@ def draw(pool: Pool, recipe: Recipe, generator: torch.Generator) -> Batch:
     images = images * (1 + recipe.gain * (2 * uniform(n, 3, 1, 1) - 1)) + recipe.offset * (2 * uniform(n, 3, 1, 1) - 1)
     down, right = torch.randint(3, (2,), generator=generator).tolist()
     images = F.pad(images, (1, 1, 1, 1), mode="replicate")[:, :, down : down + 64, right : right + 64]
-    return Batch(images.clamp(-1, 1), clean, pool.factors[index], damage)
+    return Batch(images.clamp(-1, 1), clean, pool.factors[index], damage, index, (down, right))
 
 
 def blurred(images: Tensor) -> Tensor:
@@ -129,49 +121,15 @@ def train_network(name: str, pool: Pool, folder: Path, *, seconds: float, recipe
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed % 2**31)
         learner = Learner(one)
-    optimizer = torch.optim.AdamW(learner.parameters(), recipe.rate, betas=(0.9, 0.98), weight_decay=recipe.decay, fused=True)
-    path = folder / f"{name}.checkpoint.pt"
-    step, spent = 0, 0.0
-    if path.exists():
-        saved = torch.load(path, weights_only=True)
-        learner.load_state_dict(saved["learner"])
-        optimizer.load_state_dict(saved["optimizer"])
-        step, spent = saved["step"], saved["spent"]
-    start, kept, shown, mean = time.process_time() - spent, spent, spent, 0.0
-    while spent < seconds:
-        done = spent / seconds
-        rate = recipe.rate * min(1.0, done / recipe.warmup + 0.02) * (0.5 + 0.5 * math.cos(math.pi * done)) + 1e-6
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        batch = draw(pool, recipe, torch.Generator().manual_seed(stream_seed("heads-batch", name, step) % 2**63))
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            loss = learner(batch)
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss of {name} is not finite at step {step}")
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(learner.parameters(), 5.0)
-        optimizer.step()
-        step, spent = step + 1, time.process_time() - start
-        mean = loss.item() if mean == 0.0 else 0.98 * mean + 0.02 * loss.item()
-        if spent - shown > 15:
-            shown = spent
-            seen = step * 2 * recipe.batch
-            print(f"{name}: {spent:.0f} of {seconds:.0f} s, {seen} pictures, loss {mean:.4f}", file=sys.stderr, flush=True)
-        if spent - kept > recipe.checkpoint_seconds:
-            kept = spent
-            _save(path, {"learner": learner.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "spent": spent})
+
+    def batch_of(step: int) -> Batch:
+        return draw(pool, recipe, torch.Generator().manual_seed(stream_seed("heads-batch", name, step) % 2**63))
+
+    facts = optimise(name, learner, batch_of, folder, seconds=seconds, recipe=recipe)
     state = folded_state(learner.trunk.eval())
     if one.kind == "features":
         state = unit_scale(one, state, pool, recipe)
-    facts = {"pictures_seen": step * 2 * recipe.batch, "processor_seconds": round(spent, 1), "last_loss": round(mean, 5)}
     return state, facts
-
-
-def _save(path: Path, saved: dict) -> None:
-    partial = path.with_suffix(".partial")
-    torch.save(saved, partial)
-    partial.replace(path)
 
 
 @torch.no_grad()
@@ -187,7 +145,7 @@ def unit_scale(one: Spec, state: dict[str, Tensor], pool: Pool, recipe: Recipe) 
     return state | {"out.weight": state["out.weight"] / deviation[:, None], "out.bias": (state["out.bias"] - mean) / deviation}
 
 
-def train_heads_networks(out: Path, *, minutes: float, only: str | None = None, recipe: Recipe = Recipe()) -> list[Path]:
+def train_heads_networks(out: Path, *, minutes: float, only: str | None = None, recipe: Recipe = RECIPE) -> list[Path]:
     """Train the six networks, or the one named `only`, and write NAME.safetensors and NAME.json into `out`.
 
     minutes: processor time over all six, divided by Spec.share; rendering (about 4 minutes, once) and measuring come on top.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 PAGES = {
     "inversion": "leaderboards.pages.inversion",
     "representation": "leaderboards.pages.representation",
+    "sampling": "leaderboards.pages.sampling",
     "validity": "leaderboards.pages.validity",
 }
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from bench.domains.base import Domain, Network
 from bench.errors import UnsupportedError
 from bench.passes import CHUNK, Passes
-from bench.tasks.editing.regions import SMALL, class_maps, localities
+from bench.tasks.editing.regions import class_maps, localities
 from leaderboards.scoring.folders import Pair, read
 from metrics.base import EditBatch
 from metrics.editing import PerceptualDistance
@@ -149,7 +149,7 @@ def _distances(
         made["perceptual"] = PerceptualDistance().per_sample(batch)
     if not isinstance(region, str):  # as the editing task does, at the segmentation's own resolution
         seen = [class_maps(one, of["segmentation"]) for one, of in zip(images, found, strict=True)]
-        small, maps = (np.stack([one[kind].numpy() for one in seen], 1) for kind in (SMALL, "segmentation"))
+        small, maps = (np.stack([part.numpy() for part in parts], 1) for parts in zip(*seen, strict=True))
         shares, areas = localities(small, maps, region)
         made["locality"], made["region_share"] = shares[:, 1], areas[:, 1]
     return made

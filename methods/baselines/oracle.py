@@ -1,4 +1,7 @@
-"""The oracle: edits through the true inverse map, where a generator has one. The bound on leakage and identity."""
+"""The oracle: edits through the true inverse map, where a generator has one. The bound on leakage and identity.
+
+It also hands out that map itself (`truth`), for tasks that plant known faults and ask whether metrics see them.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from torch import Tensor
 
 from bench.cards import DomainInfo, GeneratorInfo
 from bench.codes import Codes, Space
+from bench.domains.heads.factors import IDENTITY, INDEX
+from bench.domains.heads.renderer import render
 from bench.errors import InputError, UnsupportedError, unknown
 from bench.generators.base import Generator
 from methods.base import Edit, FitContext, Fitted, Method, Request, pack_json, unpack_json
@@ -66,12 +71,52 @@ class OracleEditor:
         return {"targets": pack_json(list(self.targets))}
 
 
+@dataclass(frozen=True)
+class OracleTruth:
+    """The generator's own map between codes, the standard normals behind its factors, factors and the classes of pixels."""
+
+    generator: Generator
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns of normals and factors, named factors first, then nuisance."""
+        return tuple(INDEX)
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The factors that make two pictures the same person."""
+        return IDENTITY
+
+    def column(self, name: str) -> int:
+        """The column of a factor. Raises InputError, with the nearest names, for another name."""
+        if name not in INDEX:
+            raise unknown("factor", name, INDEX)
+        return INDEX[name]
+
+    def normals(self, codes: Codes) -> Tensor:
+        """Standard normals [N, columns], correlated as the factors are; linear in w."""
+        return self.generator.normals(codes)
+
+    def codes(self, normals: Tensor, ids: Tensor) -> Codes:
+        """The codes in w of normals [N, columns]."""
+        return Codes(Space.W, normals @ self.generator.unmix.to(normals).T, ids)
+
+    def factors(self, codes: Codes) -> Tensor:
+        """The factor rows [N, columns] that are rendered."""
+        return self.generator.factors(codes)
+
+    def segmentation(self, codes: Codes) -> Tensor:
+        """The class of every pixel, int64 [N, R, R], an index into the domain's regions."""
+        return render(self.factors(codes), size=self.generator.info.resolution, supersample=2, maps=True).segmentation
+
+
 class Oracle(Method):
     """The pure edit of one factor. It need not win reach or realism: one of two correlated factors alone is rare."""
 
     name = "oracle"
     approach = "baseline"
     citation = "the generator's own inverse map"
+    produces = frozenset({"editor", "truth"})
 
     def supports(self, info: GeneratorInfo, domain: DomainInfo) -> str | None:
         if info.architecture != ARCHITECTURE or Space.W not in info.spaces:
@@ -85,7 +130,10 @@ class Oracle(Method):
     def fit(self, context: FitContext) -> Fitted:
         if not hasattr(context.generator, "moved"):
             raise UnsupportedError(f"{context.generator.info.name} has no known map from codes to factors")
-        return Fitted(editor=OracleEditor(context.generator, tuple(context.targets)))
+        return self._fitted(context, tuple(context.targets))
 
     def restore(self, context: FitContext, state: dict[str, Tensor]) -> Fitted:
-        return Fitted(editor=OracleEditor(context.generator, tuple(unpack_json(state["targets"]))))
+        return self._fitted(context, tuple(unpack_json(state["targets"])))
+
+    def _fitted(self, context: FitContext, targets: tuple[str, ...]) -> Fitted:
+        return Fitted(editor=OracleEditor(context.generator, targets), truth=OracleTruth(context.generator))

@@ -12,10 +12,12 @@ from pydantic import Field
 from sklearn.svm import SVC
 from torch import Tensor
 
+from bench.cards import DomainInfo, GeneratorInfo
 from bench.codes import Space
 from bench.errors import InputError, unknown
 from bench.streams import stream_rng
 from methods.base import FitContext, Fitted, Method
+from methods.code_streams import code_space
 from methods.editors import DirectionEditor, restore_directions
 
 
@@ -92,7 +94,7 @@ def shuffled(n: int, rng: np.random.Generator | np.random.RandomState) -> np.nda
 
 
 class InterFaceGAN(Method):
-    """One boundary per attribute, in w or z.
+    """One boundary per attribute, in w, z or another space of one vector a code.
 
     Codes are edited as they are: in z no code is put back on the sphere, and a strength is relative to the code, not a distance
     from the boundary. In the paper 500,000 codes give 10,000 a side; here the same share of the bank's codes is taken.
@@ -104,8 +106,9 @@ class InterFaceGAN(Method):
     needs = frozenset({"attributes"})
 
     class Options(Method.Options):
-        """space: w or z. chosen_num_or_ratio: codes a side, as share (at most 1) or count. split_ratio: the share that trains.
+        """space: where codes lie; a generator without w is searched in z, as the paper's PGGAN is.
 
+        chosen_num_or_ratio: codes a side, as share (at most 1) or count. split_ratio: the share that trains.
         C: the SVM's. hold: attributes that every edit leaves alone (conditional manipulation).
         """
 
@@ -115,13 +118,22 @@ class InterFaceGAN(Method):
         C: float = Field(1.0, gt=0)
         hold: tuple[str, ...] = ()
 
+    def supports(self, info: GeneratorInfo, domain: DomainInfo) -> str | None:
+        space = code_space(self.options.space, info)
+        if space.layered:
+            return f"boundaries are for spaces with one vector a code, not for {space}"
+        if space != self.options.space:
+            return type(self)(**self.options.model_dump() | {"space": space}).supports(info, domain)
+        return super().supports(info, domain)
+
     def fit(self, context: FitContext) -> Fitted:
         options, known = self.options, tuple(context.bank.names)
         names = tuple(dict.fromkeys((*context.targets, *options.hold)))
         for name in names:
             if name not in known:
                 raise unknown("attribute of the guide", name, known)
-        values = flat_codes(context, options.space)
+        space = code_space(options.space, context.generator.info)
+        values = flat_codes(context, space)
         scores = context.bank.scores.double().cpu().numpy()
         boundaries = []
         for name in names:
@@ -138,9 +150,7 @@ class InterFaceGAN(Method):
                 raise InputError(f"no boundary for {name}: {error}") from error
             boundaries.append(boundary)
         directions = torch.from_numpy(np.stack([b.normal for b in boundaries])).float()
-        editor = DirectionEditor(
-            context.generator, directions, names, options.space, hold=options.hold, targets=tuple(context.targets)
-        )
+        editor = DirectionEditor(context.generator, directions, names, space, hold=options.hold, targets=tuple(context.targets))
         return Fitted(editor=editor, tables=tables(names, boundaries))
 
     def restore(self, context: FitContext, state: dict[str, Tensor]) -> Fitted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -15,15 +15,15 @@ from bench.cards import DomainInfo, GeneratorInfo
 from bench.codes import Codes, Space
 from bench.errors import InputError
 from bench.generators.base import Generator
-from bench.streams import stream_seed
 from methods.base import FitContext, Fitted, Method
+from methods.code_streams import CodeStreams, class_problem, code_space
 from methods.editors import PLUS, DirectionEditor, component_count, largest_positive, restore_directions
 
 # Samples behind the standard deviation of the codes along a component; samples of the regression from activations to codes.
 STDEV_SAMPLES = 5000
 REGRESSION_SAMPLES = 10_000
-# Codes of one pass through the generator when activations are read.
-FEATURE_BATCH = 50
+# A component whose variance is below this share of the first one's is rounding: the layer has fewer dimensions than were asked.
+NOISE = 1e-9
 
 
 def batch_rows(components: int) -> int:
@@ -45,14 +45,23 @@ def spread(codes: np.ndarray, directions: np.ndarray) -> np.ndarray:
     return (codes @ directions.T).std(0)
 
 
-def regress(coordinates: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Directions [K, D] in the codes' space whose sum, weighted by the coordinates [N, K], is nearest to the codes [N, D].
+def regress(batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Directions [K, D] in the codes' space whose sum, weighted by the coordinates [n, K], is nearest to the codes [n, D].
 
     Least squares without an intercept, rows brought to length 1 (Härkönen et al. 2020, section 3.2). Coordinates are in standard
-    deviations of their component.
+    deviations of their component, so that the normal equations, which need no more memory for more batches, are well-conditioned.
     """
-    found = lstsq(coordinates, codes, lapack_driver="gelsd")[0]
-    return found / np.linalg.norm(found, axis=1, keepdims=True)
+    gram: np.ndarray | float = 0.0
+    cross: np.ndarray | float = 0.0
+    for coordinates, codes in batches:
+        coordinates = coordinates.astype(np.float64)
+        gram = gram + coordinates.T @ coordinates
+        cross = cross + coordinates.T @ codes
+    found = lstsq(gram, cross, lapack_driver="gelsd")[0]
+    length = np.linalg.norm(found, axis=1, keepdims=True)
+    if not (np.isfinite(length) & (length > 0)).all():
+        raise InputError("a component of the activations has no direction in the codes: the layer does not follow them")
+    return found / length
 
 
 def parse_range(text: str, n: int) -> tuple[int, ...]:
@@ -77,14 +86,17 @@ class GANSpace(Method):
     citation = "Härkönen, Hertzmann, Lehtinen, Paris: GANSpace: Discovering Interpretable GAN Controls, NeurIPS 2020"
 
     class Options(Method.Options):
-        """space: where codes move. layers: 'all' or 'a:b', the rows of w+ that move, b excluded. components: the rank of the PCA.
+        """space: where codes move; a generator without w is edited in z. components: the rank of the PCA.
 
-        layer: a feature layer whose activations are analysed in place of the codes, with directions in `space` by regression.
+        layers: 'all' or 'a:b', the rows of w+ (or z+) that move, b excluded. layer: a feature layer whose activations are
+        analysed in place of the codes, with directions in `space` by regression; a generator without w is analysed at its first
+        one. label: the class of all codes of a class-conditional generator, as in the paper's BigGAN; None: all classes.
         """
 
         space: Space = Space.W
         layers: str = "all"
         layer: str | None = None
+        label: int | None = Field(None, ge=0)
         num_samples: int = Field(100_000, ge=2)
         components: int = Field(80, ge=1)
 
@@ -97,85 +109,93 @@ class GANSpace(Method):
             return value
 
     def supports(self, info: GeneratorInfo, domain: DomainInfo) -> str | None:
-        options = self.options
-        if options.space not in info.spaces or options.space.layered:
-            return f"{info.name} has no space {options.space} with one vector a code"
-        if options.layers != "all" and PLUS.get(options.space) not in info.spaces:
+        space, layer = self._place(info)
+        if space not in info.spaces or space.layered:
+            return f"{info.name} has no space {space} with one vector a code"
+        if self.options.layers != "all" and PLUS.get(space) not in info.spaces:
             return f"{info.name} has no layers to choose from"
-        if options.layer is not None and not info.layers:
+        if layer is not None and not info.layers:
             return f"{info.name} has no feature maps"
-        return None
+        if layer is None and space == Space.Z:
+            return f"z of {info.name} is drawn alike in every direction, so that its PCA is arbitrary: name a layer"
+        return class_problem(self.options.label, info)
+
+    def _place(self, info: GeneratorInfo) -> tuple[Space, str | None]:
+        """The space that codes move in, and the layer that is analysed (None: the codes)."""
+        space, layer = code_space(self.options.space, info), self.options.layer
+        if layer is None and Space.W not in info.spaces and info.layers:
+            layer = info.layers[0].name
+        return space, layer
 
     def fit(self, context: FitContext) -> Fitted:
         options, generator = self.options, context.generator
-        space, rows = options.space, None
-        if options.layers != "all":
-            space = PLUS[options.space]
-            rows = parse_range(options.layers, generator.info.spaces[space][0])
-        codes = CodeStreams(generator, options.space, context.seed)
-        if options.layer is None:
-            pca = incremental_pca(
-                lambda a, b: codes.draw("pca", a, b), options.num_samples, min(options.components, codes.dimension)
-            )
+        space, layer = self._place(generator.info)
+        codes = CodeStreams(generator, space, context.seed, label=options.label)
+        count = component_count(context.budget, codes.dimension)
+        if options.components < count:
+            raise InputError(f"a PCA of {options.components} components cannot offer {count}: raise the option components")
+        if layer is None:
+            rank = min(options.components, codes.dimension)
+            pca = incremental_pca(lambda a, b: codes.draw("pca", a, b), options.num_samples, rank)
             found = pca.components_
         else:
-            pca, found = activation_directions(codes, options.layer, options.num_samples, options.components)
-        count = component_count(context.budget, codes.dimension)
-        if len(found) < count:
-            raise InputError(f"a PCA of {len(found)} components cannot offer {count}: raise the option components")
+            pca, found = activation_directions(codes, layer, options.num_samples, options.components)
         directions = largest_positive(torch.from_numpy(found[:count]))
         scale = torch.ones(len(directions), dtype=directions.dtype)
-        if options.space != Space.Z:
+        if space != Space.Z:
             scale = torch.from_numpy(spread(codes.draw("stdev", 0, STDEV_SAMPLES), directions.numpy()))
         names = tuple(map(str, range(len(directions))))
-        editor = DirectionEditor(generator, directions.float(), names, space, rows=rows, scale=scale.float())
         facts = zip(names, pca.explained_variance_ratio_[: len(names)].tolist(), scale.tolist(), strict=True)
         table = [{"component": n, "variance_ratio": ratio, "stdev": stdev} for n, ratio, stdev in facts]
+        directions, rows = directions.float(), None
+        if options.layers != "all":
+            rows = parse_range(options.layers, generator.info.spaces[PLUS[space]][0])
+            directions, space, rows = layerwise(generator, directions, space, rows)
+        editor = DirectionEditor(generator, directions, names, space, rows=rows, scale=scale.float())
         return Fitted(editor=editor, tables={"components": table})
 
     def restore(self, context: FitContext, state: dict[str, Tensor]) -> Fitted:
         return restore_directions(context, state)
 
 
-class CodeStreams:
-    """Named streams of codes in one space, and of activations; a row is a function of (stream, fit seed, number) alone."""
+def layerwise(
+    generator: Generator, directions: Tensor, space: Space, rows: Sequence[int]
+) -> tuple[Tensor, Space, tuple[int, ...] | None]:
+    """(directions, space, rows) of an edit that moves only some rows of the layered space over `space`.
 
-    def __init__(self, generator: Generator, space: Space, seed: int) -> None:
-        self.generator, self.space, self.seed = generator, space, seed
-
-    @property
-    def dimension(self) -> int:
-        return self.generator.info.spaces[self.space][0]
-
-    def codes(self, stream: str, start: int, stop: int) -> Codes:
-        """Rows start to stop - 1 of a stream, in this space."""
-        z = self.generator.sample(torch.arange(start, stop), seed=stream_seed("ganspace", stream, self.seed))
-        with torch.no_grad():
-            return self.generator.convert(z, self.space)
-
-    def draw(self, stream: str, start: int, stop: int) -> np.ndarray:
-        """The same rows' values [stop - start, D]."""
-        return self.codes(stream, start, stop).values.cpu().numpy()
-
-    def activations(self, codes: Codes, layer: str) -> np.ndarray:
-        """A layer's feature maps, one flat row [C * h * w] per code, from small passes."""
-        parts = (codes[i : i + FEATURE_BATCH] for i in range(0, len(codes), FEATURE_BATCH))
-        with torch.no_grad():
-            return np.concatenate([self.generator.features(p, [layer])[layer].flatten(1).cpu().numpy() for p in parts])
+    Where a row is a code of its own (w+, BigGAN-deep's z+), it moves by the direction [D]. Where it is a part of the code
+    (BigGAN's chunks of z), it moves by its part: the directions are then [K, L, D / L] and zero in the other rows.
+    """
+    plus = PLUS[space]
+    if generator.info.spaces[plus][1:] == generator.info.spaces[space]:
+        return directions, plus, tuple(rows)
+    parts = generator.convert(Codes(space, directions.to(generator.device), torch.arange(len(directions))), plus).values
+    kept = torch.zeros(parts.shape[1], dtype=torch.bool)
+    kept[list(rows)] = True
+    return torch.where(kept[:, None], parts.cpu(), 0.0), plus, None
 
 
 def activation_directions(codes: CodeStreams, layer: str, n: int, components: int) -> tuple[IncrementalPCA, np.ndarray]:
-    """The PCA of a layer's activations, and for each component the direction of the codes that follows it, [K, D]."""
-    width = codes.activations(codes.codes("pca", 0, 1), layer).shape[1]
-    pca = incremental_pca(lambda a, b: codes.activations(codes.codes("pca", a, b), layer), n, min(components, width))
-    rows, coordinates, values = batch_rows(components), [], []
-    for start in range(0, max(n, REGRESSION_SAMPLES), rows):
-        batch = codes.codes("regression", start, start + rows)
-        coordinates.append(standardised(codes.activations(batch, layer), pca))
-        values.append(batch.values.cpu().numpy())
-    return pca, regress(np.concatenate(coordinates), np.concatenate(values))
+    """The PCA of a layer's activations, and for each component the direction of the codes that follows it, [K, D].
+
+    K is `components`, or the number of dimensions that the layer or the codes have, where that is less.
+    """
+    first = codes.codes("pca", 0, 1)
+    rank = min(components, codes.activations(first, layer).shape[1], first.values.shape[1])
+    pca = incremental_pca(lambda a, b: codes.activations(codes.codes("pca", a, b), layer), n, rank)
+    if not pca.explained_variance_[0] > 0:
+        raise InputError(f"the activations of {layer} are the same for every code: name another layer")
+    kept = int((pca.explained_variance_ > NOISE * pca.explained_variance_[0]).sum())
+
+    def batches() -> Iterable[tuple[np.ndarray, np.ndarray]]:
+        rows = batch_rows(components)
+        for start in range(0, max(n, REGRESSION_SAMPLES), rows):
+            batch = codes.codes("regression", start, start + rows)
+            yield standardised(codes.activations(batch, layer), pca)[:, :kept], batch.values.cpu().numpy()
+
+    return pca, regress(batches())
 
 
 def standardised(rows: np.ndarray, pca: IncrementalPCA) -> np.ndarray:
     """Coordinates [N, K] of rows in the components, in each component's standard deviation."""
-    return (rows - pca.mean_) @ pca.components_.T / np.sqrt(pca.explained_variance_)
+    return (rows - pca.mean_) @ pca.components_.T / np.sqrt(np.maximum(pca.explained_variance_, np.finfo(np.float64).tiny))

@@ -13,6 +13,7 @@ from bench.cards import DomainInfo, GeneratorInfo
 from bench.codes import Space
 from bench.errors import InputError
 from methods.base import FitContext, Fitted, Method
+from methods.code_streams import code_space
 from methods.editors import PLUS, DirectionEditor, component_count, largest_positive, restore_directions
 
 
@@ -83,16 +84,18 @@ class SeFa(Method):
             return text
 
     def supports(self, info: GeneratorInfo, domain: DomainInfo) -> str | None:
-        space = self._space(info)
+        space, home = self._space(info), Space.W if Space.W in info.spaces else Space.Z
         if space not in info.spaces:
             return f"{info.name} has no space {space}"
+        if space != home:
+            rows = f"; the option layers chooses rows of {PLUS[home]}" if space == PLUS[home] else ""
+            return f"the weights of {info.name} meet codes of {home}, not of {space}{rows}"
         if self.options.layers != "all" and PLUS.get(space) not in info.spaces:
             return f"{info.name} has no layers to choose from"
         return None
 
     def _space(self, info: GeneratorInfo) -> Space:
-        space = self.options.space
-        return Space.Z if space == Space.W and Space.W not in info.spaces else space
+        return code_space(self.options.space, info)
 
     def fit(self, context: FitContext) -> Fitted:
         info = context.generator.info

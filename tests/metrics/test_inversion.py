@@ -74,3 +74,43 @@ def test_sampled_codes_have_a_p_norm_of_one_and_moved_ones_more():
         m.p_norm(w, fit_channels(w))
     with pytest.raises(ValueError, match="codes holds"):
         m.p_norm(w * np.nan, statistics)
+
+
+def test_editability_under_weights():
+    rng = np.random.default_rng(0)
+    inverted, sampled = rng.normal(1, 0.3, size=(7, 3)), rng.normal(1, 0.3, size=(5, 3))
+    equal = {"weights": np.ones((1, 7)), "sampled_weights": np.ones((1, 5))}
+    rows, whole = m.editability_rows(inverted, sampled, 1, **equal), m.editability(inverted, sampled, 1)
+    for name in ("effect", "leakage", "ratio", "excess"):
+        assert getattr(rows, name)[0] == pytest.approx(getattr(whole, name)), name
+    # All the weight on one code of each is that pair alone; more weight everywhere changes nothing.
+    one = m.editability_rows(inverted, sampled, 1, weights=np.eye(7)[[2, 2]] * 9, sampled_weights=np.eye(5)[[3, 4]])
+    assert one.ratio[0] == pytest.approx(inverted[2, 1] / sampled[3, 1])
+    assert one.excess[1] == pytest.approx(
+        np.abs(inverted[2, [0, 2]]).mean() / inverted[2, 1] - np.abs(sampled[4, [0, 2]]).mean() / sampled[4, 1]
+    )
+    # Unreadable: an inverted code has no effect and leaks 10 sigma, a sampled one is left out.
+    blank = inverted.copy()
+    blank[0] = np.nan
+    lost = m.editability_rows(blank, np.concatenate([sampled, np.full((1, 3), np.nan)]), 1, weights=np.ones((1, 7)),
+                              sampled_weights=np.ones((1, 6)))  # fmt: skip
+    assert lost.effect[0] == pytest.approx(inverted[1:, 1].sum() / 7)
+    assert lost.sampled_effect[0] == pytest.approx(sampled[:, 1].mean())
+    # No effect: of inverted codes the excess is infinite, of sampled ones there is no ratio either.
+    none = m.editability_rows(-inverted, sampled, 1, **equal)
+    assert none.excess[0] == np.inf and none.ratio[0] < 0
+    none = m.editability_rows(inverted, -sampled, 1, **equal)
+    assert none.excess[0] == np.inf and np.isnan(none.ratio[0])
+    # Pooled: ratios of means, not means of ratios.
+    both = m.EditabilityRows.pooled([rows, one._replace(**{f: v[:1] for f, v in one._asdict().items()})])
+    assert both.ratio[0] == pytest.approx((rows.effect[0] + one.effect[0]) / (rows.sampled_effect[0] + one.sampled_effect[0]))
+    for bad, message in (
+        ({"weights": np.ones((1, 6)), "sampled_weights": np.ones((1, 5))}, "weights .* do not fit"),
+        ({"weights": np.ones((1, 7)), "sampled_weights": np.ones((1, 6))}, "sampled_weights .* do not fit"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            m.editability_rows(inverted, sampled, 1, **bad)
+    with pytest.raises(ValueError, match="no row that could be read"):
+        m.editability_rows(inverted, sampled * np.nan, 1, **equal)
+    with pytest.raises(ValueError, match="edits is empty"):
+        m.EditabilityRows.pooled([])

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from bench.cards import Attribute, DomainInfo
-from bench.domains.base import Domain
-from bench.domains.heads.factors import CLASSES, FACTORS
-from bench.domains.heads.networks import SPECS, HeadsNetwork, spec
-from bench.errors import InputError
+from bench.domains.base import Domain, Network
+from bench.domains.heads.factors import CLASSES, FACTORS, sample_factors
+from bench.domains.heads.networks import SPECS, HeadsNetwork
+from bench.domains.heads.renderer import render
+from bench.domains.heads.segmenter import SEGMENTERS, HeadsSegmenter
+from bench.errors import InputError, unknown
 from bench.generators.weights import load_card, load_safetensors
 
+RENDER_CHUNK = 64  # heads rendered at a time
 WEIGHTS = Path(__file__).parent / "weights"
+KINDS = ((HeadsNetwork, SPECS), (HeadsSegmenter, SEGMENTERS))
+# Name -> (what makes the network of its spec and state, its spec).
+NETWORKS = {name: (kind, one) for kind, specs in KINDS for name, one in specs.items()}
 
 
 def heads_info() -> DomainInfo:
     """The card: one attribute a factor, and the network of every reading for guides and for judges."""
     attributes = tuple(Attribute(f.name, f.kind, f.low, f.high, f.region, f.prompts, f.description) for f in FACTORS)
-    roles = ("guide", "judge")
-    guides, judges = ({r: s.name for s in SPECS.values() if s.role == role for r in sorted(s.readings)} for role in roles)
-    return DomainInfo("heads", attributes, guides, judges, CLASSES)
+    tables: dict[str, dict[str, str]] = {"guide": {}, "judge": {}}
+    for name, (_, one) in NETWORKS.items():
+        tables[one.role] |= dict.fromkeys(sorted(one.readings), name)
+    return DomainInfo("heads", attributes, tables["guide"], tables["judge"], CLASSES)
 
 
 class HeadsDomain(Domain):
@@ -30,13 +40,22 @@ class HeadsDomain(Domain):
         self.info = heads_info()
         self.weights = Path(weights)
 
-    def load(self, name: str) -> HeadsNetwork:
+    @torch.no_grad()
+    def pictures(self, ids: Tensor, *, seed: int, size: int) -> Tensor:
+        """Renders of the domain's own distribution."""
+        factors = sample_factors(ids, seed=seed)
+        parts = [render(part, size=size, supersample=2).rgb for part in factors.split(RENDER_CHUNK)]
+        return torch.cat(parts).clamp(-1, 1)
+
+    def load(self, name: str) -> Network:
         """The network of that name. Raises InputError where it is unknown, or its files are missing, damaged or not a pair."""
-        one = spec(name)
+        if name not in NETWORKS:
+            raise unknown("network of heads", name, NETWORKS)
+        kind, one = NETWORKS[name]
         path = self.weights / f"{name}.safetensors"
         state = load_safetensors(path, sha256=load_card(path.with_suffix(".json")).get("sha256"))
         try:
-            return HeadsNetwork(one, state)
+            return kind(one, state)
         except RuntimeError as error:
             raise InputError(f"the weights {path} do not fit the network {name}: install the package again") from error
 

@@ -14,7 +14,6 @@ from bench.cards import DomainInfo
 from bench.tasks.editing.judged import GUIDE
 from bench.tasks.editing.pool import Pool
 from bench.tasks.editing.protocol import SIGNS
-from bench.tasks.editing.regions import SMALL, classes_of, localities
 from metrics.effects import identity_cosine
 from metrics.perceptual import squared_distance
 from metrics.rescoring import signed_change
@@ -42,8 +41,8 @@ def question_arrays(
     """Arrays by name, strength 0 from the pool's own reading; see quantities.Samples for what is made of them.
 
     ids [n], strengths [S]; change [n, S, A] in sigma, a row NaN where the judge could not read; guide [n, S], the guide's change
-    of the targets the way asked, in its own sigma; identity, perceptual, locality, region_share [n, S] and features_after
-    [n, S - 1, D] where there is a judge of them.
+    of the targets the way asked, in its own sigma; identity, perceptual [n, S] and features_after [n, S - 1, D] where there is a
+    judge of them.
     """
     columns = [domain.names.index(target) for target in one.targets]
     sigma, guide_sigma = pool.sigma.numpy(), pool.guide_sigma.numpy()[columns]
@@ -60,10 +59,6 @@ def question_arrays(
         if name in curve:
             values = [distance(curve[name][:, 0], curve[name][:, s]) for s in steps]
             arrays[name] = np.stack(values, 1).astype(np.float32)
-    classes = classes_of(domain, one.targets)
-    if SMALL in curve and classes:
-        shares, areas = localities(curve[SMALL], curve["segmentation"], classes)
-        arrays |= {"locality": shares.astype(np.float32), "region_share": areas.astype(np.float32)}
     if "features" in after:
         arrays["features_after"] = after["features"].astype(np.float32)
     return arrays

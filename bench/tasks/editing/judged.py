@@ -12,8 +12,8 @@ from bench.domains.base import Domain, Network
 from bench.errors import UnsupportedError
 from bench.interventions import rows
 from bench.passes import Passes
-from bench.tasks.editing.protocol import READINGS
-from bench.tasks.editing.regions import class_maps
+from bench.tasks.editing.protocol import READINGS, REGIONS
+from bench.tasks.judges import judges_for
 from methods.base import Edit
 
 # The guide's attribute scores travel beside the judge's under this name.
@@ -25,13 +25,8 @@ def find_judges(domain: Domain) -> tuple[dict[str, Network], dict[str, str]]:
 
     Raises UnsupportedError where there is none for attributes: nothing else says what an edit did.
     """
-    found, missing = {"attributes": domain.judge("attributes")}, {}
-    for reading in READINGS:
-        try:
-            found[reading] = domain.judge(reading)
-        except UnsupportedError as error:
-            missing[reading] = str(error)
-    return found, missing
+    domain.judge("attributes")
+    return judges_for(domain, (*READINGS, REGIONS))
 
 
 def judges_of(domain: Domain) -> dict[str, Network]:
@@ -40,7 +35,7 @@ def judges_of(domain: Domain) -> dict[str, Network]:
 
 
 def readers_of(domain: Domain) -> dict[str, Network]:
-    """Judges by reading, and the guide of attributes under GUIDE.
+    """Judges of every picture by reading, and the guide of attributes under GUIDE.
 
     Raises UnsupportedError where attributes lack either, or the judge does not score every attribute of the domain.
     """
@@ -48,7 +43,7 @@ def readers_of(domain: Domain) -> dict[str, Network]:
     missing = [name for name in domain.info.names if name not in judges["attributes"].names]
     if missing:
         raise UnsupportedError(f"domain {domain.info.name}: the judge does not score {', '.join(missing)}")
-    return {**judges, GUIDE: guide}
+    return {**{reading: judge for reading, judge in judges.items() if reading != REGIONS}, GUIDE: guide}
 
 
 def guided(domain: Domain) -> list[str]:
@@ -65,16 +60,11 @@ def scores(domain: Domain, network: Network, values: Tensor) -> Tensor:
 
 
 def read_pictures(passes: Passes, domain: Domain, readers: Mapping[str, Network], images: Tensor) -> dict[str, Tensor]:
-    """What the readers say of pictures: reading -> [N, ...], attribute scores in the card's order, the guide's under GUIDE.
-
-    Of a segmentation, the class maps and small pictures of regions.class_maps.
-    """
+    """What the readers say of pictures: reading -> [N, ...], attribute scores in the card's order, the guide's under GUIDE."""
     judges = {reading: network for reading, network in readers.items() if reading != GUIDE}
     found = passes.measure(judges, images) if judges else {}
     if "attributes" in found:
         found["attributes"] = scores(domain, judges["attributes"], found["attributes"])
-    if "segmentation" in found:
-        found |= class_maps(images, found["segmentation"])
     if GUIDE in readers:
         guide = readers[GUIDE]
         found[GUIDE] = scores(domain, guide, passes.measure({"attributes": guide}, images)["attributes"])

@@ -18,7 +18,8 @@ from bench.tasks.editing.judged import GUIDE, guided, read_edits, readers_of
 from bench.tasks.editing.moves import Move
 from bench.tasks.editing.plausible import Plausible, find_edge
 from bench.tasks.editing.pool import Pool, test_rows
-from bench.tasks.editing.protocol import SEQUENCE_SIGN, SIGNS, STRIP_IDS, UNDO_CODES, is_binary, key_of, test_count
+from bench.tasks.editing.protocol import LOCAL_CODES, SEQUENCE_SIGN, SIGNS, STRIP_IDS, UNDO_CODES, is_binary, key_of, test_count
+from bench.tasks.editing.regions import local_arrays
 from bench.tasks.editing.undone import taken_back
 from methods.base import Edit
 
@@ -94,7 +95,7 @@ class TargetMeasure:
             start = time.perf_counter()
             edits += self._edits(move, one, one.rows)
             seconds.append(time.perf_counter() - start)
-        readings, pictures = read_edits(self.cell.passes, self.cell.domain, self.readers, edits, keep=STRIP_IDS)
+        readings, pictures = read_edits(self.cell.passes, self.cell.domain, self.readers, edits, keep=max(STRIP_IDS, LOCAL_CODES))
         count = len(edits) // len(asked)
         columns: dict[int, list[np.ndarray]] = {0: [as_bytes(self.pool.strip)]}
         for i, one in enumerate(asked):
@@ -102,8 +103,10 @@ class TargetMeasure:
             key = key_of(target, one.sign)
             for name, array in question_arrays(self.cell.domain.info, self.pool, one, readings[part]).items():
                 result.arrays[f"{key}/{name}"] = array
+            local = local_arrays(self.cell, one.targets, self.pool.codes[one.rows[:LOCAL_CODES]], pictures[part])
+            result.arrays |= {f"{key}/{name}": array for name, array in local.items()}
             result.facts.setdefault("seconds", {})[key] = seconds[i] / (count * len(one.rows))
-            shown = pictures[part]
+            shown = [one_strength[:STRIP_IDS] for one_strength in pictures[part]]
             if len(one.rows) < STRIP_IDS or not torch.equal(one.rows[:STRIP_IDS], strip):
                 shown = self._pictures(self._edits(move, one, strip))
             # Columns at the levels that the guide placed; the edge itself is left to the curves, it differs too much by method.
@@ -120,12 +123,13 @@ class TargetMeasure:
             return
         for one in asked:
             key = key_of(target, one.sign)
-            codes = self.pool.codes[one.rows[:UNDO_CODES]]
-            strength = one.direction * float(one.strengths[min(2, len(one.strengths) - 1)])
-            pairs, remark = taken_back(self.cell, self.readers["perceptual"], move, codes, strength)
+            codes, step = self.pool.codes[one.rows[:UNDO_CODES]], min(2, len(one.strengths) - 1)
+            strength = one.direction * float(one.strengths[step])
+            left, remark = taken_back(self.cell, self.readers["perceptual"], move, codes, strength)
             result.facts["questions"][key]["undone"] = remark
-            if pairs is not None:
-                result.arrays[f"{key}/undone"] = pairs.astype(np.float32)
+            if left is not None:
+                edited = result.arrays[f"{key}/perceptual"][: len(codes), step]
+                result.arrays[f"{key}/undone"] = np.stack([left, edited], 1).astype(np.float32)
 
     def _edits(self, move: Move, one: Question, rows: Tensor) -> list[Edit]:
         with torch.no_grad():

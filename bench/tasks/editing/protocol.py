@@ -15,6 +15,7 @@ from methods.base import Editor
 RULES = (
     "POOL", "ASSIGN_CODES", "ASSIGN_SHARE", "PLAUSIBLE_SAMPLES", "PLAUSIBLE_QUANTILE", "PLAUSIBLE_SHARE", "PLAUSIBLE_P",
     "PLAUSIBLE_FLOOR", "SATURATED", "DOUBLINGS", "BISECTIONS", "GRID_LEVELS", "GUIDE_SHARES", "REACH_CAP", "UNDO_CODES",
+    "LOCAL_CODES",
 )  # fmt: skip
 
 # Rises whenever a number of this task could change.
@@ -55,10 +56,14 @@ GUIDE_SHARES = (0.0625, 0.125, 0.25, 0.5, 1.0)
 REACH_CAP = 1.0
 # The pictures of reports: the first ids of the test stream, never chosen.
 STRIP_IDS = 8
-# Readings that this task takes from judges; attributes are a must, each other one brings its metrics.
-READINGS = ("attributes", "identity", "perceptual", "features", "segmentation")
-# Test codes of each question on which an edit is undone.
+# Readings that this task takes from judges of every picture; attributes are a must, each other one brings its metrics. Of the
+# pictures of the first codes, REGIONS too.
+READINGS = ("attributes", "identity", "perceptual", "features")
+REGIONS = "segmentation"
+# The first test codes of each question: on these an edit is undone, and on these it is asked where in the picture it changed
+# something. Segmentation costs as much as all other judges together.
 UNDO_CODES = 16
+LOCAL_CODES = 16
 
 SIGNS = {"+": 1, "-": -1}
 # Sequences raise all of their targets.

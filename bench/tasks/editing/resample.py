@@ -47,7 +47,7 @@ class Resampled:
     def _mean(self, one: Quantity) -> np.ndarray:
         values = self.samples.curves[one.name]
         if np.isnan(one.worst):
-            return readable_mean(values, self.weights)
+            return readable_mean(values, self.weights[:, : len(values)])  # some are of the first codes alone
         return mean_curve(with_worst(values, one.worst), self.weights)
 
     def _realism(self) -> np.ndarray:
@@ -55,6 +55,10 @@ class Resampled:
         steps = range(1, features.shape[1])
         each = [kid_difference_failed(features[:, s], features[:, 0], reference, self.weights)[0] for s in steps]
         return np.stack([np.zeros(len(self.weights)), *each], 1)
+
+    def count(self, one: Quantity) -> int:
+        """How many codes a curve is over: the first LOCAL_CODES alone where regions are needed."""
+        return self.n if one == REALISM else len(self.samples.curves[one.name])
 
     def failed(self, one: Quantity) -> np.ndarray:
         """How many samples a judge could not read, at each strength [S]."""

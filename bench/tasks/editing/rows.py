@@ -105,7 +105,7 @@ class Rows:
                 if asked.available(one):
                     failed = sum(int(fit.failed(one)[step]) for fit in fits)
                     rows = asked.join([fit.curve(one)[:, step] for fit in fits], float("nan"))
-                    yield self._value(one, rows, n_failed=failed, **place)
+                    yield self._value(one, rows, n_failed=failed, **{**place, "n": sum(fit.count(one) for fit in fits)})
 
     def _effect(self, asked: Asked, level: float) -> Iterator[Measured]:
         """Every quantity at one judged effect, the rows of the signed re-scoring matrix among them."""
@@ -118,7 +118,8 @@ class Rows:
             if asked.available(one):
                 rows = asked.headline(one, level)
                 failed = sum(int(fit.failed(one).max()) for fit in fits)
-                yield self._value(one, rows, headline=headline and one.headline, n_failed=failed, **place)
+                mine = {**place, "n": sum(fit.count(one) for fit in fits)}
+                yield self._value(one, rows, headline=headline and one.headline, n_failed=failed, **mine)
         failed = sum(int(np.isnan(fit.samples.change).any(2).sum(0).max()) for fit in fits)
         for column, name in enumerate(self.names):
             rows = asked.join([fit and fit.read_change(column, level) for fit in asked.fits], missing)

@@ -20,7 +20,8 @@ from bench.tasks.editing.arrays import Question, question_arrays
 from bench.tasks.editing.judged import read_edits, readers_of
 from bench.tasks.editing.moves import Move
 from bench.tasks.editing.pool import Pool
-from bench.tasks.editing.protocol import SEQUENCE_SIGN, is_binary, key_of, sequence_name, test_count
+from bench.tasks.editing.protocol import LOCAL_CODES, SEQUENCE_SIGN, is_binary, key_of, sequence_name, test_count
+from bench.tasks.editing.regions import local_arrays
 from bench.tasks.editing.undone import chained, in_other_order
 
 
@@ -59,17 +60,18 @@ def measure_sequence(
         edits = [chained(cell, plan, codes) for plan in plans]
     seconds = (time.perf_counter() - start) / (len(edits) * len(rows))
     readers = readers_of(cell.domain)
-    readings, _ = read_edits(cell.passes, cell.domain, readers, edits)
+    readings, pictures = read_edits(cell.passes, cell.domain, readers, edits, keep=LOCAL_CODES)
     one = Question(targets, SEQUENCE_SIGN, 1, rows, np.arange(steps, dtype=np.float64))
-    for array, values in question_arrays(cell.domain.info, pool, one, readings).items():
-        result.arrays[f"{key}/{array}"] = values
+    arrays = question_arrays(cell.domain.info, pool, one, readings)
+    arrays |= local_arrays(cell, targets, codes[:LOCAL_CODES], pictures)
     facts[key] = {"status": "ok", "reason": "", "edge_found": all(asked[t].facts["edge_found"] for t in targets)}
     result.facts.setdefault("seconds", {})[key] = seconds
     if "perceptual" in readers:
         # At the second of the guide's levels: large enough to be seen, inside the range of nearly every method.
-        pairs, remark = in_other_order(cell, readers["perceptual"], plans[min(1, len(plans) - 1)], codes)
-        result.arrays[f"{key}/order"] = pairs.astype(np.float32)
-        facts[key]["order"] = remark
+        step = min(2, len(plans))
+        apart, facts[key]["order"] = in_other_order(cell, readers["perceptual"], plans[step - 1], codes)
+        arrays["order"] = np.stack([apart, arrays["perceptual"][:, step]], 1).astype(np.float32)
+    result.arrays |= {f"{key}/{array}": values for array, values in arrays.items()}
 
 
 def _why_not(cell: CellContext, pool: Pool, targets: tuple[str, ...], asked: dict[str, Question]) -> str:

@@ -13,6 +13,8 @@ from bench.domains.heads.factors import CLASSES, FACTORS, NAMES
 from bench.domains.heads.networks import N_FEATURES, SPECS, HeadsNetwork, Trunk, folded_state, prepared, scales, spec
 from bench.errors import InputError
 from bench.generators.weights import load_card
+from bench.tasks.editing.judged import judges_of
+from bench.tasks.editing.protocol import READINGS as READINGS_OF_EDITING
 from bench.training.heads_cards import figures, sweep
 from bench.training.heads_pool import Pool, person_factors, render_bytes
 
@@ -151,6 +153,7 @@ def test_card_of_the_domain():
     assert info.names == NAMES and info.regions == CLASSES
     assert info.judges == {
         "attributes": "heads-attributes", "identity": "heads-id", "perceptual": "heads-features", "features": "heads-features",
+        "segmentation": "heads-segmentation",
     }  # fmt: skip
     assert info.guides == {role: name.replace("heads-", "heads-guide-") for role, name in info.judges.items()}
     assert info.attribute("glasses").kind == "binary" and info.attribute("yaw").low == -35
@@ -163,6 +166,11 @@ def test_a_guide_is_no_judge(domain):
         guide, judge = domain.guide(role), domain.judge(role)
         assert guide.fingerprint != judge.fingerprint and guide.spec.family != judge.spec.family
         assert judge.spec.independent and not guide.spec.independent
+
+
+def test_words_do_not_judge_edits(domain):
+    """A reading enters a task's question by that task's will alone, and not because a domain learnt it."""
+    assert set(judges_of(domain)) == set(READINGS_OF_EDITING) & set(domain.info.judges) and "text_image" not in judges_of(domain)
 
 
 def test_scales_are_those_of_the_table():

@@ -10,9 +10,11 @@ from sklearn.linear_model import Ridge
 from bench.domains.heads.factors import FACTORS, IDENTITY, INDEX, N_COLUMNS, NAMES, correlation_matrix
 from bench.domains.heads.networks import SPECS, spec
 from bench.errors import InputError
+from bench.training import heads_loop
 from bench.training import heads_networks as training
 from bench.training.heads_cards import attribute_figures, cross_talk, probe_r2, r_squared, spreads, sweep, verification_auc
-from bench.training.heads_networks import Learner, Recipe, blurred, draw, train_heads_networks, train_network
+from bench.training.heads_loop import Recipe
+from bench.training.heads_networks import Learner, blurred, draw, train_heads_networks, train_network
 from bench.training.heads_pool import SOFT_EVERY, Pool, load_pool, person_factors, render_bytes, standardised, to_bytes
 
 TINY = Recipe(pairs=32, batch=8, checkpoint_seconds=0.2)
@@ -106,14 +108,14 @@ def test_loss_falls_on_one_batch(pool, name):
 
 def test_a_stopped_run_goes_on(pool, tmp_path, monkeypatch):
     saved = []
-    keep = training._save
+    keep = heads_loop.save
 
-    def save_then_stop(path, state):
-        keep(path, state)
+    def save_then_stop(state, path):
+        keep(state, path)
         saved.append(state["step"])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "_save", save_then_stop)
+    monkeypatch.setattr(heads_loop, "save", save_then_stop)
     with pytest.raises(KeyboardInterrupt):
         train_network("heads-guide-id", pool, tmp_path, seconds=1.0, recipe=TINY)
     monkeypatch.undo()

@@ -1,0 +1,1 @@
+"""The validity task: faults are planted where the truth is known, and every metric says whether it sees them."""

@@ -27,6 +27,8 @@ BUILT_IN: dict[str, dict[str, tuple[str, str]]] = {
         "oracle": ("methods.baselines.oracle:Oracle", "edits through the known map of heads-oracle: the bound"),
         "interfacegan": ("methods.supervised.interfacegan:InterFaceGAN", "linear SVM boundaries (Shen et al. 2020)"),
         "sefa": ("methods.unsupervised.sefa:SeFa", "closed-form factorization of weights (Shen and Zhou 2021)"),
+        "higan": ("methods.supervised.higan:HiGAN", "boundaries edited in the layers that re-scoring finds (Yang et al. 2021)"),
+        "stylespace": ("methods.supervised.stylespace:StyleSpace", "single channels of the style space (Wu et al. 2021)"),
         "styleflow": ("methods.supervised.styleflow:StyleFlow", "conditional continuous flow over w (Abdal et al. 2021)"),
         "unconditional": ("methods.baselines.unconditional:Unconditional", "samples that ignore what is asked: the floor"),
         "native": ("methods.baselines.native:Native", "a generator's own codes as a representation"),

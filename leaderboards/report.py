@@ -103,7 +103,7 @@ def _board(
         ranking["table"] = _ranked(board, metrics, records)
         ranking["notes"] = _board_notes(board, metrics, records)
         ranking["forest"] = _plot(task, generator, "ranking", plots)
-        if not page:
+        if task == "editing":
             edits |= _edits(results, task, generator, board, plots)
     return {"generator": generator, "page": page, **ranking, **edits}
 

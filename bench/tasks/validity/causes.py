@@ -45,6 +45,12 @@ CAUSES: dict[tuple[str, str], str] = _causes(
         "Factors are bounded: a code that lies too far out still gives an ordinary head, so that realism is not hurt here",
     ),
     (
+        "edit_identity",
+        "realism_loss",
+        "Chance, and a little truth: the other people are other codes than those that KID takes the difference from, and "
+        "identity correlates with the rest (skin tone with hair colour), which a change of person breaks",
+    ),
+    (
         "edit_shrink",
         "effect_purity",
         "The judge's cross-talk does not shrink with the effect: its share grows. Compare purities at equal effect",

@@ -160,10 +160,7 @@ class Edits:
 
     def identity(self, s: float) -> dict[str, Edited]:
         columns = self.lab.columns(self.lab.truth.identity)
-        own, values = self.lab.normals(self.codes)[:, columns], {}
-        strangers = np.empty_like(own)
-        for rows in self.lab.blocks():
-            strangers[rows] = own[np.roll(rows, 1)]  # each block keeps its people: they change places
+        strangers, values = self.lab.normals(self.others)[:, columns], {}
         for target in self.targets:
             each = []
             for part, edited in zip(rules.FRACTIONS, self.base.values[target], strict=True):

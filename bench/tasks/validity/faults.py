@@ -28,7 +28,7 @@ FAULTS: tuple[Fault, ...] = (
         ("leak", "leaks into another", "another attribute is lifted as far as the target"),
         ("shrink", "effect shrunk", f"the step loses {rules.SHRINK:.0%} of its length"),
         ("noise", "noise on edited codes", f"{rules.CODE_NOISE:g} of another sampled code is added to each edited one"),
-        ("identity", "identity changed", "the factors of identity are turned into those of another of the persons"),
+        ("identity", "identity changed", "the factors of identity are turned into those of another sampled person"),
         ("wrong_way", "some go the wrong way", f"{rules.WRONG_WAY:.0%} of the codes are edited the other way"),
         ("shuffle", "targets mixed up", f"{rules.SHUFFLED:.0%} of the codes get the next target's edit"),
         ("blur", "edited picture blurred", f"a Gaussian of {rules.BLUR:g} px over the edited picture"),

@@ -32,6 +32,10 @@ BUILT_IN: dict[str, dict[str, tuple[str, str]]] = {
         "styleflow": ("methods.supervised.styleflow:StyleFlow", "conditional continuous flow over w (Abdal et al. 2021)"),
         "unconditional": ("methods.baselines.unconditional:Unconditional", "samples that ignore what is asked: the floor"),
         "native": ("methods.baselines.native:Native", "a generator's own codes as a representation"),
+        "styleclip_global": ("methods.zero_shot.styleclip_global:StyleCLIPGlobal", "directions in s from words (StyleCLIP)"),
+        "styleclip_optimization": (
+            "methods.zero_shot.styleclip_optimization:StyleCLIPOptimization", "each code optimised toward words (StyleCLIP)",
+        ),
         "published": ("methods.published:Published", "directions that papers released, from files"),
         "hessian_penalty": (
             "methods.unsupervised.hessian_penalty:HessianPenalty", "orthogonal basis of least curvature (Peebles et al. 2020)",
@@ -57,6 +61,7 @@ BUILT_IN: dict[str, dict[str, tuple[str, str]]] = {
         "editing": ("bench.tasks.editing.task:EditingTask", "attribute edits read at equal judged effect"),
         "sampling": ("bench.tasks.sampling.task:SamplingTask", "samples under asked attributes: success, diversity, realism"),
         "representation": ("bench.tasks.representation.task:RepresentationTask", "what codes say of the factors behind pictures"),
+        "text": ("bench.tasks.text.task:TextTask", "edits asked for in words: what follows the prompt, what else changes"),
         "validity": ("bench.tasks.validity.task:ValidityTask", "which metric sees which planted fault, where the truth is known"),
         "inversion": ("bench.tasks.inversion.task:InversionTask", "pictures given back from codes, and how these codes edit"),
     },

@@ -10,6 +10,7 @@ import numpy as np
 
 from leaderboards.pictures import sheet, small_png
 from leaderboards.ranking import Entry
+from leaderboards.tasks import task_of
 from leaderboards.vocabulary import label, order
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ NOTE = (
     "caption, in sigma, or, where it never does, at fractions of the edge. White: the method does not go that way"
 )
 REBUILT_NOTE = ". First row: the pictures that were inverted, the first ids, not chosen; below, what each entry's codes give back"
+SWITCHED_NOTE = (
+    ". The first ids, not chosen: unchanged, with the concept's units switched off everywhere, and with them on where it belongs"
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ def strips(result: RunResult) -> list[Sheet]:
             for source, facts in kinds.items():
                 if "rows" in facts:
                     out += _rebuilt(task, generator, source, cells)
+                if "columns" in facts:
+                    out += _switched(task, generator, source, cells, facts["columns"])
     return out
 
 
@@ -101,13 +107,30 @@ def _rebuilt(task: str, generator: str, source: str, cells: dict[Entry, CellOutc
     return [Sheet(listing, small_png(pixels))]
 
 
+def _switched(task: str, generator: str, concept: str, cells: dict[Entry, CellOutcome], columns: Sequence[str]) -> list[Sheet]:
+    """Sheets of one concept: every entry's pictures as they are and under each of its interventions, side by side."""
+    shown = {e: c.result for e, c in cells.items() if concept in c.result.pictures and concept in c.result.facts["strips"]}
+    ids, out = next(iter(shown.values())).facts["strips"][concept]["ids"], []
+    # A method's name is enough, where it has one variant.
+    alone = {e: [other[0] for other in cells].count(e[0]) == 1 for e in cells}
+    names = {e: e[0] if alone[e] else label(e).replace(" (", "\n(") for e in cells}
+    for start in range(0, len(ids), IDS_A_SHEET):
+        part = slice(start, start + IDS_A_SHEET)
+        rows = [(names[e], shown[e].pictures[concept][part] if e in shown else None) for e in order(cells)]
+        pixels = sheet(rows, [f"id {one}" for one in ids[part]], list(columns))
+        listing = {
+            "task": task, "generator": generator, "target": concept, "note": SWITCHED_NOTE,
+            "path": f"pictures/{task}-{generator}-{concept}-{start}.png",
+            "caption": f"{concept}, ids {ids[part][0]} to {ids[part][-1]}",
+        }  # fmt: skip
+        out.append(Sheet(listing, small_png(pixels)))
+    return out
+
+
 def _levels(task: str, settings: dict[str, Any]) -> Sequence[float]:
     """The guide's effects, in sigma, that placed the strengths."""
-    if task != "editing":
-        return ()
-    from bench.tasks.editing.protocol import EditingSettings
-
-    return EditingSettings(**settings).grid_levels
+    known = task_of(task)
+    return () if known is None else getattr(known.Settings(**settings), "grid_levels", ())
 
 
 def chosen_columns(below: int, above: int) -> list[int]:

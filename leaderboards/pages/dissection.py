@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 
 from bench.records import Record
-from leaderboards.folder import Cell, Results, cell_key
+from leaderboards.folder import Cell, Results
 from leaderboards.headlines import task_settings
 from leaderboards.pages.dissection_plot import histogram, plot
 from leaderboards.pages.sampling import short
@@ -148,7 +148,7 @@ def _layers(results: Results, generator: str, cells: Mapping[Entry, Cell], table
     """Which classes the units of each layer match on test codes, by the judge: of the generator, whichever entry looked."""
     seen: dict[str, dict[str, int]] = {}
     for one in order(cells):
-        for number_, layer in enumerate(cells[one].facts["labels"]):
+        for number_, layer in enumerate(cells[one].facts["layers"]):
             if layer not in seen:
                 seen[layer] = _matched(cells[one], number_)
     if not seen:
@@ -175,11 +175,12 @@ def _matched(cell: Cell, number_: int) -> dict[str, int]:
 def _units(generator: str, cells: Mapping[Entry, Cell], files: dict[str, bytes]) -> list[str]:
     """The first units of each concept; all of them are in a file."""
     lines = []
-    for one in order(cells):
+    for place, one in enumerate(order(cells), start=1):
         table = cells[one].tables.get("units", [])
         if not table or cells[one].card["approach"] == "baseline":
             continue
-        path = f"units/{cell_key(TASK, generator, cells[one].card).replace('/', '-')}.csv"
+        # Variants may be too long for a file's name.
+        path = f"units/{TASK}-{generator}-{one[0]}-{place}.csv"
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()

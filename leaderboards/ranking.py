@@ -16,7 +16,7 @@ import numpy as np
 from metrics.statistics import interval, mean_rank, printed_rank, replicates_needed, significantly_better
 
 # Marked in every table: the best that is possible (where the truth is known) and the floor.
-BOUNDS = {"oracle": "upper bound", "random": "lower bound", "unconditional": "lower bound"}
+BOUNDS = {"oracle": "upper bound", "random": "lower bound", "unconditional": "lower bound", "random_units": "lower bound"}
 
 Entry = tuple[str, str]  # method, variant
 Question = tuple[str, str, str]  # target, sign, headline

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bench.bank import stream_ids
 from bench.codes import Codes, Space
-from bench.interventions import Unit
+from bench.interventions import Intervention, Unit
 from bench.streams import stream_seed
 from bench.tasks.base import CellContext
 from bench.tasks.editing.activations import SAMPLES, ActivationRange
@@ -109,12 +109,27 @@ class Plausible:
         return float((self.ratio(edit) <= 1).double().mean()) >= PLAUSIBLE_SHARE
 
     def saturated(self, start: Edit, here: Edit, twice: Edit) -> bool:
-        """Whether doubling the strength hardly moved the codes any more; never so for edits inside the generator."""
+        """Whether doubling the strength hardly moved the codes any more; inside the generator, whether it changed nothing."""
         if here.intervene or twice.intervene:
-            return False
+            return same_interventions(here.intervene, twice.intervene) and torch.equal(here.codes.values, twice.codes.values)
         space = compared_in(self.generator.info.spaces, start.codes.space)
         first, second, third = (self._convert(edit.codes, space) for edit in (start, here, twice))
         return bool((third - second).norm() <= SATURATED * (second - first).norm())
+
+
+def same_interventions(a: Intervention, b: Intervention) -> bool:
+    """Whether two edits do exactly the same to the same units of the same layers."""
+
+    def parts(one: Unit) -> tuple:
+        return one.channels, one.value, one.mask
+
+    def same(x: Unit, y: Unit) -> bool:
+        if not (isinstance(x, Unit) and isinstance(y, Unit)) or (x.layer, x.mode) != (y.layer, y.mode):
+            return False
+        pairs = zip(parts(x), parts(y), strict=True)
+        return all(p is q or (p is not None and q is not None and torch.equal(p, q)) for p, q in pairs)
+
+    return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
 
 
 @dataclass(frozen=True)

@@ -163,7 +163,7 @@ def test_surveys_of_more_layers_fewer_concepts_and_another_level(painted):
     context = painted.fit_context()
     options = GanDissection(**SMALL | {"survey": ("early",), "concepts": ("square",)}).options
     found = survey(context, options)
-    assert list(found.iou) == ["draw", "early"] and found.iou["early"].shape == (1, 3) and found.concepts == ("square",)
+    assert list(found.iou) == ["early", "draw"] and found.iou["early"].shape == (1, 3) and found.concepts == ("square",)
     # The bar's unit is not taken for a square because bars were not asked for.
     assert found.labels["draw"][painted.BAR] == -1 and found.labels["draw"][painted.SQUARE] == 0
     high = survey(context, GanDissection(**SMALL, inserted="quantile", inserted_quantile=0.01).options)
@@ -191,7 +191,7 @@ def test_what_is_supported_and_what_an_attribute_maps_to(painted):
     assert targets_of(domain, ("sky", "bar")) == {"sky": "sky", "bar": "bar", "bar_size": "bar"}
     sides = (4, 8, 8, 16, 16, 32, 32, 64, 64)
     layers = tuple(LayerInfo(f"c{i}", side, 8) for i, side in enumerate(sides))
-    assert middle_layer(GeneratorInfo("g", "a", "d", 64, {"z": (4,)}, layers)) == "c4"
+    assert middle_layer(GeneratorInfo("g", "a", "d", 64, {"z": (4,)}, layers)) == "c2"
     with pytest.raises(ValueError):
         GanDissection(inserted="max")
 

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from bench.errors import UnsupportedError
 from bench.tasks.representation.factors import Factors, Part
@@ -63,7 +64,8 @@ def measure_blocks(
     codes = (codes - codes.mean(0)) / codes.std(0)
     short = in_span(codes)
     found: list[dict[str, float | np.ndarray]] = []
-    with warnings.catch_warnings(record=True) as raised:
+    # Hundreds of small fits: with several threads each, they would spend their time on waiting for each other.
+    with threadpool_limits(1), warnings.catch_warnings(record=True) as raised:
         warnings.simplefilter("always")
         for train, test in parts:
             found.append(_measure(codes, short, factors, train, test, regressor))

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from leaderboards.folder import Results
     from leaderboards.tables import Board
 
-# By task. The editing task's own parts are in the report's template; its page holds what fits have found out.
+# By task. The editing task's own parts are in the report's template; its page holds the rest.
 PAGES = {
-    "editing": "leaderboards.pages.fits",
+    "editing": "leaderboards.pages.editing",
     "inversion": "leaderboards.pages.inversion",
     "representation": "leaderboards.pages.representation",
     "sampling": "leaderboards.pages.sampling",

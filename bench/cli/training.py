@@ -10,6 +10,8 @@ import typer
 TRAINERS = {
     "heads-stylegan2": "bench.training.stylegan2:train_stylegan2",
     "heads-networks": "bench.training.heads_networks:train_heads_networks",
+    "heads-segmenters": "bench.training.heads_segmenters:train_heads_segmenters",
+    "heads-text": "bench.training.heads_text:train_heads_text",
 }
 
 

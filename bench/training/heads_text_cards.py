@@ -106,7 +106,7 @@ def retrieval(
     true_picture counts a picture that the caption is also true of. strange: one word of each caption is an unknown one instead.
     """
     rng, true = stream_rng("heads-retrieval"), holds(factors)
-    mentions = [choose(row, int(rng.integers(NAMED[0], NAMED[1] + 1)), rules, rng, evenly=True) for row in true.numpy()]
+    mentions = [choose(row, int(rng.integers(NAMED[0], NAMED[1] + 1)), rules, rng) for row in true.numpy()]
     texts = [sentence(claims, rules, rng) for claims in mentions]
     if strange:
         for i, text in enumerate(texts):
@@ -218,6 +218,7 @@ def make_card(network: HeadsTextImage, pools: Path, *, sha256: str, facts: dict[
         "scale": round(network.scale, 3),
         "sha256": sha256,
         "data": f"renders with captions made of true claims about their factors; {data}",
+        "objective": "CLIP's contrast, every true pair a positive one, and true claims read linearly from a picture's vector",
         "unknown_words": "read as one and the same token, with a warning that names them",
         "augmentation": "blur, noise, gain and offset per channel, shift by a pixel; words forgotten, unknown words put in",
         "recipe": asdict(recipe),

@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 
 from bench.domains.heads.factors import FACTORS, INDEX
-from bench.domains.heads.phrases import APART, CLAIMS, NAMED_MORE, NOUNS, OPENERS, UNSEEN_OPENERS, Claim
+from bench.domains.heads.phrases import APART, CLAIMS, NOUNS, OPENERS, UNSEEN_OPENERS, Claim
 
 CLAIM = {claim.name: i for i, claim in enumerate(CLAIMS)}
-WEIGHT = np.array([NAMED_MORE.get(claim.factor, 1.0) for claim in CLAIMS])
 # Which wordings are kept from a network in training: the third and later ones of a claim, every third one from either network, so
 # that each has read wordings that the other has not. The first one is the domain's own prompt and common to both.
 KEPT_FROM = {"guide": 0, "judge": 1}
@@ -66,16 +65,11 @@ def grammar(role: str) -> Grammar:
     return Grammar(phrases, kept(OPENERS), kept(NOUNS), apart)
 
 
-def choose(true: np.ndarray, count: int, rules: Grammar, rng: np.random.Generator, *, evenly: bool = False) -> list[int]:
-    """Up to `count` of the claims that `true` [claims] marks, in random order: one a factor, none that are kept apart.
-
-    Drawn one after another with probabilities as in NAMED_MORE, or `evenly`.
-    """
+def choose(true: np.ndarray, count: int, rules: Grammar, rng: np.random.Generator) -> list[int]:
+    """Up to `count` of the claims that `true` [claims] marks, in random order: one a factor, none that are kept apart."""
     chosen: list[int] = []
     factors: set[str] = set()
-    there = np.flatnonzero(true)
-    # The order of exponential times whose rates are the weights is that of weighted draws without replacement.
-    for i in there[np.argsort(rng.exponential(size=len(there)) / (1.0 if evenly else WEIGHT[there]))].tolist():
+    for i in rng.permutation(np.flatnonzero(true)).tolist():
         claim: Claim = CLAIMS[i]
         together = any((a == i and b in chosen) or (b == i and a in chosen) for a, b in rules.apart)
         if len(chosen) < count and claim.factor not in factors and rules.phrases[i] and not together:

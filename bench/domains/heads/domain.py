@@ -13,12 +13,13 @@ from bench.domains.heads.factors import CLASSES, FACTORS, sample_factors
 from bench.domains.heads.networks import SPECS, HeadsNetwork
 from bench.domains.heads.renderer import render
 from bench.domains.heads.segmenter import SEGMENTERS, HeadsSegmenter
+from bench.domains.heads.text_networks import TEXT_SPECS, HeadsTextImage
 from bench.errors import InputError, unknown
 from bench.generators.weights import load_card, load_safetensors
 
 RENDER_CHUNK = 64  # heads rendered at a time
 WEIGHTS = Path(__file__).parent / "weights"
-KINDS = ((HeadsNetwork, SPECS), (HeadsSegmenter, SEGMENTERS))
+KINDS = ((HeadsNetwork, SPECS), (HeadsSegmenter, SEGMENTERS), (HeadsTextImage, TEXT_SPECS))
 # Name -> (what makes the network of its spec and state, its spec).
 NETWORKS = {name: (kind, one) for kind, specs in KINDS for name, one in specs.items()}
 

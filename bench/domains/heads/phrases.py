@@ -152,13 +152,6 @@ APART: tuple[tuple[str, str], ...] = (
     ("nose_size:big", "background:green"),
 )
 
-# How much likelier than others a factor is to be named, where there is a choice: what hardly shows has to be said more often, to
-# be learnt at all beside what strikes the eye.
-NAMED_MORE = {
-    "warmth": 3.0, "smile": 2.0, "eye_open": 2.0, "hair_colour": 2.5, "face_width": 2.0, "nose_size": 3.0, "eye_spacing": 3.0,
-    "jaw": 3.0,
-}  # fmt: skip
-
 OPENERS = ("", "a picture of", "a photo of", "a portrait of", "an image of", "this is", "a rendering of")
 UNSEEN_OPENERS = ("this is a picture of",)
 NOUNS = ("person", "face", "head", "human")

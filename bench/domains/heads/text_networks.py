@@ -103,11 +103,13 @@ def _not_empty(tokens: Tensor) -> Tensor:
 
 
 class TransformerReader(nn.Module):
-    """Tokens [T, L] to vectors [T, outputs]: two layers of attention (Vaswani et al. 2017), then the mean over words."""
+    """Tokens [T, L] to vectors [T, outputs]: a convolution over neighbours, so that 'without' goes with what follows it wherever
+    it stands, two layers of attention (Vaswani et al. 2017), then the mean over words."""
 
     def __init__(self, count: int, width: int, outputs: int) -> None:
         super().__init__()
         self.embed = nn.Embedding(count, width)
+        self.near = nn.Conv1d(width, width, 3, padding=1)
         self.place = nn.Parameter(0.02 * torch.randn(CONTEXT, width))
         self.layers = nn.ModuleList(
             nn.TransformerEncoderLayer(width, 4, 2 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True)
@@ -119,7 +121,8 @@ class TransformerReader(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         tokens = _not_empty(tokens)
         gap = tokens == PAD
-        x = self.embed(tokens) + self.place[: tokens.shape[1]]
+        x = self.embed(tokens).masked_fill(gap[..., None], 0.0)
+        x = x + F.gelu(self.near(x.transpose(1, 2))).transpose(1, 2) + self.place[: tokens.shape[1]]
         for layer in self.layers:
             x = layer(x, src_key_padding_mask=gap)
         there = (~gap)[..., None].float()

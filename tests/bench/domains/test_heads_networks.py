@@ -15,6 +15,8 @@ from bench.errors import InputError
 from bench.generators.weights import load_card
 from bench.tasks.editing.judged import judges_of
 from bench.tasks.editing.protocol import READINGS as READINGS_OF_EDITING
+from bench.tasks.editing.protocol import REGIONS, EditingSettings
+from bench.tasks.editing.task import EditingTask
 from bench.training.heads_cards import figures, sweep
 from bench.training.heads_pool import Pool, person_factors, render_bytes
 
@@ -153,7 +155,7 @@ def test_card_of_the_domain():
     assert info.names == NAMES and info.regions == CLASSES
     assert info.judges == {
         "attributes": "heads-attributes", "identity": "heads-id", "perceptual": "heads-features", "features": "heads-features",
-        "segmentation": "heads-segmentation",
+        "segmentation": "heads-segmentation", "text_image": "heads-text",
     }  # fmt: skip
     assert info.guides == {role: name.replace("heads-", "heads-guide-") for role, name in info.judges.items()}
     assert info.attribute("glasses").kind == "binary" and info.attribute("yaw").low == -35
@@ -170,7 +172,9 @@ def test_a_guide_is_no_judge(domain):
 
 def test_words_do_not_judge_edits(domain):
     """A reading enters a task's question by that task's will alone, and not because a domain learnt it."""
-    assert set(judges_of(domain)) == set(READINGS_OF_EDITING) & set(domain.info.judges) and "text_image" not in judges_of(domain)
+    assert "text_image" in domain.info.judges and set(judges_of(domain)) == {*READINGS_OF_EDITING, REGIONS}
+    asked = EditingTask().protocol(EditingSettings(targets=("smile",)), domain, 0)
+    assert set(asked["judges"]) == {"attributes", "identity", "perceptual", "features", "segmentation"}
 
 
 def test_scales_are_those_of_the_table():

@@ -22,11 +22,15 @@ Folders = Sequence[tuple[str, Source]]  # by the name that the page calls them
 
 
 def reference_folders() -> list[Path]:
-    """The results that lie beside the code in a checkout. Raises InputError where there are none: packages ship without them."""
-    found = sorted(path.parent for path in (Path(__file__).parent / "results").glob("*/run.json"))
-    if not found:
-        raise InputError("no results lie beside this installation: give --results DIR, a folder that `latentbench run` wrote")
-    return found
+    """The reference results of a checkout: beside this code, or in the current folder where the code is installed elsewhere.
+
+    Raises InputError where there are none: packages ship without them.
+    """
+    for folder in (Path(__file__).parent / "results", Path("leaderboards/results")):
+        found = sorted(path.parent for path in folder.glob("*/run.json"))
+        if found:
+            return found
+    raise InputError("no reference results lie here: give --results DIR, a folder that `latentbench run` wrote")
 
 
 def page(paper: Paper, folders: Sequence[Path]) -> str:

@@ -11,7 +11,8 @@ from leaderboards import folder as folders
 from leaderboards import reproduce
 from leaderboards.claims import papers
 
-QUICK = Path(reproduce.__file__).parent / "results" / "quick"
+ROOT = Path(__file__).parents[2]
+QUICK = ROOT / "leaderboards" / "results" / "quick"
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +82,11 @@ def test_without_a_checkout_results_are_asked_for(tmp_path, monkeypatch, capsys)
     installed.mkdir()
     shutil.copy(reproduce.__file__, installed)
     monkeypatch.setattr(reproduce, "__file__", str(installed / "reproduce.py"))
+    monkeypatch.chdir(tmp_path / "leaderboards")
     assert main(["reproduce", "sefa"]) == 2
     assert "give --results DIR" in capsys.readouterr().err
 
 
-def test_the_reference_results_are_the_default():
-    assert QUICK in reproduce.reference_folders()
+def test_the_reference_results_are_the_default(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert QUICK in [folder.resolve() for folder in reproduce.reference_folders()]

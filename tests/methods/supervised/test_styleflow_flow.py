@@ -15,7 +15,7 @@ from bench.errors import InputError, LatentbenchError
 from methods.supervised.styleflow_flow import DECAY, EPSILON, ConditionalFlow, MovingBatchNorm, Solver
 from methods.supervised.styleflow_training import Training, batches, held_out_density, linear_density, train_flow
 
-SHAPES = Path(__file__).parents[2] / "golden" / "parameter_shapes" / "styleflow_ffhq.txt"
+SHAPES = Path(__file__).parents[2] / "golden" / "styleflow_ffhq_shapes.txt"
 EXACT = Solver("dopri5", tolerance=1e-10)
 
 

@@ -25,7 +25,7 @@ VALIDITY = Path("leaderboards/results/validity/validity.csv")
 NOT_MEASURED = "Not measured in this checkout."
 NO_ROW = "The validity table has no row for this metric: nothing is known of it but what this page says."
 # Without these nothing can be said of a row; every other column is shown as it stands.
-NEEDED = ("metric", "fault", "expected", "rho", "low", "high", "verdict")
+NEEDED = ("metric", "fault", "expected", "rho", "rho_low", "rho_high", "verdict")
 _MARK = re.compile(r"^<!-- (validity|include|help|metrics): (.+?) -->$", re.MULTILINE)
 _COMMENT = re.compile(r"^<!--.*?-->\n", re.MULTILINE)
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:)([^)]*)\)")
@@ -90,7 +90,7 @@ def table(rows: Iterable[Mapping[str, str]], *, several: bool) -> str:
 
 
 def _measured(row: Mapping[str, str]) -> str:
-    rho, low, high = (_number(row[name]) for name in ("rho", "low", "high"))
+    rho, low, high = (_number(row[name]) for name in ("rho", "rho_low", "rho_high"))
     if rho is None:
         return "–"
     return f"{rho} [{low}, {high}]" if low is not None and high is not None else rho

@@ -12,7 +12,7 @@ _spec = importlib.util.spec_from_file_location("docs_hooks", ROOT / "docs/hooks.
 hooks = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(hooks)
 
-HEADER = "metric,fault,expected,rho,low,high,verdict"
+HEADER = "metric,fault,expected,rho,rho_low,rho_high,verdict"
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 
 
@@ -54,7 +54,7 @@ def test_what_was_not_measured_is_not_shown(tmp_path):
 def test_a_table_without_the_columns_is_refused(tmp_path):
     path = tmp_path / "validity.csv"
     path.write_text("metric,fault\nleakage,leak\n")
-    with pytest.raises(ValueError, match="validity.csv has no column expected, rho, low, high, verdict"):
+    with pytest.raises(ValueError, match="validity.csv has no column expected, rho, rho_low, rho_high, verdict"):
         hooks.validity("leakage", path)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.tasks.editing.quantities import Quantity
+from bench.tasks.numbers import Quantity
 
 SEG = "segmentation"
 # Share of the concept's area that the method's units remove, less the share that as many random units of the layer remove.

@@ -11,9 +11,8 @@ from bench.records import Record
 from bench.tasks.base import CellResult, Cells, Measured
 from bench.tasks.dissection import quantities as q
 from bench.tasks.dissection.protocol import CELLS, LEAST_CODES, LEAST_IOU, DissectionSettings
-from bench.tasks.editing.quantities import Quantity
 from bench.tasks.editing.resample import joined, readable_mean, unreached_value
-from metrics.statistics import bootstrap_weights, interval, small_sample_level
+from bench.tasks.numbers import Quantity, ends_of, record_of, weights_of
 from metrics.unit_streams import iou_of
 
 POINT = "summary"
@@ -92,7 +91,7 @@ class Rows:
     def __init__(self, settings: DissectionSettings, cells: Cells, seed: int) -> None:
         self.seed = seed
         ids = cells[0][1].arrays["ids"]
-        weights = np.concatenate([np.ones((1, len(ids))), bootstrap_weights(ids, settings.replicates, seed)])
+        weights = weights_of(ids, settings.replicates, seed)
         self.fits = [Fit(result, weights) for _, result in cells]
         self.facts, self.n = cells[0][1].facts, len(ids)
         self.over = "codes" if len(cells) == 1 else "codes+fits"
@@ -173,10 +172,7 @@ class Rows:
         return joined(list(parts), self.seed)
 
     def _record(self, one: Quantity, **fields: Any) -> Record:
-        name, sha = self.facts["judge"]
-        fixed = {"metric": one.name, "metric_version": one.version, "unit": one.unit, "higher_is_better": one.higher_is_better}
-        named = {"judge": f"{one.reading}[{name}]", "judge_sha": sha, "headline": one.headline, "point": POINT}
-        return Record(**{**named, **fixed, **fields})
+        return record_of(one, {}, self.facts["judge"], **{"headline": one.headline, "point": POINT, **fields})
 
     def _skipped(self, one: Quantity, reason: str, **fields: Any) -> Measured:
         return Measured(self._record(one, status="skipped", reason=reason, **fields))
@@ -187,11 +183,7 @@ class Rows:
         if not np.isfinite(rows[0]):
             fields |= {"status": "unreached", "reason": reason or "nothing to measure"}
             return Measured(self._record(one, **fields), rows)
-        known = rows[1:][~np.isnan(rows[1:])]
-        ends: dict[str, Any] = {}
-        if len(known):
-            low, high = interval(known, small_sample_level(0.95, fields["n"] // len(self.fits), exponential=True))
-            ends = {"ci_low": float(low), "ci_high": float(high), "ci_over": self.over}
+        ends = ends_of(rows, fields["n"] // len(self.fits), self.over)
         return Measured(self._record(one, value=float(rows[0]), **ends, **fields), rows)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from bench.tasks.base import CellResult
 from bench.tasks.editing.protocol import SIGNS, key_of, targets_of
+from bench.tasks.numbers import Quantity
 from metrics.base import Metric
 from metrics.editing import (
     AttributeChange,
@@ -21,19 +22,6 @@ from metrics.editing import (
     TargetEffect,
 )
 from metrics.effects import leakage, target_effect
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """A metric as records name it. worst: what an unreadable sample counts as; NaN: it is left out of the mean and counted."""
-
-    name: str
-    reading: str
-    unit: str
-    higher_is_better: bool | None
-    version: int = 1
-    headline: bool = False
-    worst: float = float("nan")
 
 
 def _of(metric: type[Metric], headline: bool = False) -> Quantity:

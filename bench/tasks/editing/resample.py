@@ -9,10 +9,11 @@ import numpy as np
 
 from bench.tasks.editing.protocol import REACH_CAP
 from bench.tasks.editing.quantities import CHANGE, CURVES, EFFECT, REALISM, Quantity, Samples
+from bench.tasks.numbers import weights_of
 from metrics.distribution import kid_difference_failed
 from metrics.effects import attribute_dependency, monotonicity, off_target, with_worst
 from metrics.reading import crossing, isotonic, mean_curve, reach, read_at
-from metrics.statistics import bootstrap_weights, fit_weights, over_fits, worst_value
+from metrics.statistics import fit_weights, over_fits, worst_value
 
 
 def readable_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -28,8 +29,7 @@ class Resampled:
 
     def __init__(self, samples: Samples, replicates: int, seed: int) -> None:
         self.samples = samples
-        drawn = bootstrap_weights(samples.ids, replicates, seed)
-        self.weights = np.concatenate([np.ones((1, len(samples.ids))), drawn])
+        self.weights = weights_of(samples.ids, replicates, seed)
         curves = {*samples.curves, *((REALISM.name,) if samples.features is not None else ())}
         self.available = tuple(one for one in CURVES if one.name in curves)
         self._curves: dict[str, np.ndarray] = {}

@@ -27,7 +27,7 @@ from bench.tasks.editing.quantities import (
     Quantity,
 )
 from bench.tasks.editing.summary import Asked, questions
-from metrics.statistics import interval, small_sample_level
+from bench.tasks.numbers import ends_of, record_of
 
 HEADLINES = (LEAKAGE, IDENTITY, REALISM, REACH)
 
@@ -63,10 +63,7 @@ class Rows:
 
     def _record(self, one: Quantity, judge: Sequence[str] | None = None, **fields: Any) -> Record:
         """A record of a quantity; judge: (name, fingerprint) where it is not the judge of the quantity's reading."""
-        judge = judge or self.facts["judges"].get(one.reading)
-        named = {"judge": f"{one.reading}[{judge[0]}]", "judge_sha": judge[1]} if judge else {}
-        fixed = {"metric": one.name, "metric_version": one.version, "unit": one.unit, "higher_is_better": one.higher_is_better}
-        return Record(**{**named, **fixed, **fields})
+        return record_of(one, self.facts["judges"], judge, **fields)
 
     def _value(self, one: Quantity, rows: np.ndarray, **fields: Any) -> Measured:
         """A record of rows [R] (the point, then the replicates), with its interval.
@@ -79,11 +76,7 @@ class Rows:
             reason = fields.pop("reason", "") or "no sample could be read"
             return Measured(self._record(one, **{"status": "unreached", **fields, "reason": reason}), rows)
         fields.pop("reason", None)
-        known = rows[1:][~np.isnan(rows[1:])]
-        codes = min(fields["n"] // len(self.cells), self.codes)
-        level = small_sample_level(0.95, codes, exponential=True) if codes > 1 else 0.95
-        low, high = interval(known, level) if len(known) else (None, None)
-        ends = {} if low is None else {"ci_low": float(low), "ci_high": float(high), "ci_over": self.over}
+        ends = ends_of(rows, min(fields["n"] // len(self.cells), self.codes), self.over)
         return Measured(self._record(one, value=float(rows[0]), **ends, **fields), rows)
 
     def _skipped(self, asked: Asked) -> Iterator[Measured]:

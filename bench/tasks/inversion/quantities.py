@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.tasks.editing.quantities import Quantity
+from bench.tasks.numbers import Quantity
 from metrics.editing import IdentityPreservation, Leakage
 
 INF = float("inf")

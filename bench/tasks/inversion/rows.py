@@ -9,7 +9,6 @@ import numpy as np
 
 from bench.records import Record
 from bench.tasks.base import CellResult, Cells, Measured
-from bench.tasks.editing.quantities import Quantity
 from bench.tasks.editing.resample import joined, readable_mean
 from bench.tasks.inversion.protocol import InversionSettings
 from bench.tasks.inversion.quantities import (
@@ -25,9 +24,9 @@ from bench.tasks.inversion.quantities import (
     mean_attribute_error,
     picture_key,
 )
+from bench.tasks.numbers import Quantity, ends_of, record_of, weights_of
 from metrics.effects import with_worst
 from metrics.inversion import EditabilityRows, editability_rows
-from metrics.statistics import bootstrap_weights, interval, small_sample_level
 
 POINT = "summary"
 # Quantities of edits by their name in EditabilityRows.
@@ -39,11 +38,6 @@ def measured(settings: InversionSettings, cells: Cells, seed: int) -> Iterator[M
     for one in Rows(settings, cells, seed).all() if cells else ():
         if settings.metrics is None or one.record.metric in settings.metrics:
             yield one
-
-
-def weights_of(ids: np.ndarray, replicates: int, seed: int) -> np.ndarray:
-    """[1 + B, n]: equal weights for the point, then those of the replicates, which all methods share."""
-    return np.concatenate([np.ones((1, len(ids))), bootstrap_weights(ids, replicates, seed)])
 
 
 class Rows:
@@ -78,10 +72,7 @@ class Rows:
     # Records.
 
     def _record(self, one: Quantity, **fields: Any) -> Record:
-        judge = self.facts["judges"].get(one.reading)
-        named = {"judge": f"{one.reading}[{judge[0]}]", "judge_sha": judge[1]} if judge else {}
-        fixed = {"metric": one.name, "metric_version": one.version, "unit": one.unit, "higher_is_better": one.higher_is_better}
-        return Record(**{**named, **fixed, **fields})
+        return record_of(one, self.facts["judges"], **fields)
 
     def _skipped(self, one: Quantity, source: str, reason: str, **fields: Any) -> Measured:
         place = {"target": source, "point": POINT, "headline": one.headline, "status": "skipped", "reason": reason}
@@ -94,11 +85,8 @@ class Rows:
             reason = fields.pop("reason", "no picture could be read" if np.isnan(rows[0]) else "not every picture could be read")
             return Measured(self._record(one, **{**fields, "status": "unreached", "reason": reason}), rows)
         fields.pop("reason", None)
-        known, per_fit = rows[1:][~np.isnan(rows[1:])], n // len(self.results)
-        ends: dict[str, Any] = {}
-        if len(known) and per_fit > 1:
-            low, high = interval(known, small_sample_level(0.95, per_fit, exponential=True))
-            ends = {"ci_low": float(low), "ci_high": float(high), "ci_over": self.over}
+        per_fit = n // len(self.results)
+        ends = ends_of(rows, per_fit, self.over) if per_fit > 1 else {}
         return Measured(self._record(one, value=float(rows[0]), **ends, **fields), rows)
 
     # What is measured.

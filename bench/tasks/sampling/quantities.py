@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.tasks.editing.quantities import Quantity
+from bench.tasks.numbers import Quantity
 
 # Share of samples that the judge says have what was asked: the class of a binary attribute, or a score at least LEAST sigma
 # beyond the median of unconditioned samples. Unreadable samples do not have it.

@@ -11,13 +11,12 @@ import numpy as np
 from bench.records import Record
 from bench.tasks.base import CellResult, Cells, Measured
 from bench.tasks.editing.protocol import SIGNS, key_of
-from bench.tasks.editing.quantities import Quantity
 from bench.tasks.editing.resample import joined, readable_mean, unreached_value
+from bench.tasks.numbers import Quantity, ends_of, record_of, weights_of
 from bench.tasks.sampling import quantities as q
 from bench.tasks.sampling.arithmetic import has_asked, mean_distance, mean_square, wilson_interval
 from bench.tasks.sampling.protocol import SamplingSettings, needed_share
 from metrics.distribution import kid_difference_failed
-from metrics.statistics import bootstrap_weights, interval, small_sample_level
 
 POINT = "summary"
 
@@ -27,11 +26,6 @@ def measured(settings: SamplingSettings, cells: Cells, seed: int) -> Iterator[Me
     for one in Rows(settings, cells, seed).all() if cells else ():
         if settings.metrics is None or one.record.metric in settings.metrics:
             yield one
-
-
-def weights_of(ids: np.ndarray, replicates: int, seed: int) -> np.ndarray:
-    """[1 + B, n]: equal weights for the point, then those of the replicates, which all methods share."""
-    return np.concatenate([np.ones((1, len(ids))), bootstrap_weights(ids, replicates, seed)])
 
 
 class Question:
@@ -207,10 +201,7 @@ class Rows:
         return joined(list(parts), self.seed)
 
     def _record(self, one: Quantity, **fields: Any) -> Record:
-        judge = self.facts["judges"].get(one.reading)
-        named = {"judge": f"{one.reading}[{judge[0]}]", "judge_sha": judge[1]} if judge else {}
-        fixed = {"metric": one.name, "metric_version": one.version, "unit": one.unit, "higher_is_better": one.higher_is_better}
-        return Record(**{**named, **fixed, "headline": one.headline, "point": POINT, **fields})
+        return record_of(one, self.facts["judges"], **{"headline": one.headline, "point": POINT, **fields})
 
     def _skipped(self, one: Quantity, reason: str, **fields: Any) -> Measured:
         return Measured(self._record(one, status="skipped", reason=reason, **fields))
@@ -221,11 +212,7 @@ class Rows:
             reason = reason or "no sample could be read"
             return Measured(self._record(one, **{**fields, "status": "unreached", "reason": reason}), rows)
         fits = fits or len(self.results)
-        known = rows[1:][~np.isnan(rows[1:])]
-        ends: dict[str, Any] = {}
-        if len(known):
-            low, high = interval(known, small_sample_level(0.95, fields["n"] // fits, exponential=True))
-            ends = {"ci_low": float(low), "ci_high": float(high), "ci_over": self.over if fits > 1 else "codes"}
+        ends = ends_of(rows, fields["n"] // fits, self.over if fits > 1 else "codes")
         return Measured(self._record(one, value=float(rows[0]), **ends, **fields), rows)
 
     def _share(self, one: Quantity, rows: np.ndarray, **fields: Any) -> Measured:

@@ -12,9 +12,9 @@ from bench.tasks.base import CellResult, Cells, Measured
 from bench.tasks.editing.protocol import SIGNS, key_of, point_name
 from bench.tasks.editing.quantities import REACH, Quantity
 from bench.tasks.editing.resample import Resampled, joined, unreached_value
+from bench.tasks.numbers import ends_of, record_of
 from bench.tasks.text import quantities as q
 from bench.tasks.text.protocol import TextSettings
-from metrics.statistics import interval, small_sample_level
 
 SUMMARY = "summary"
 
@@ -155,10 +155,7 @@ class Rows:
         return {"n": sum(prompt.n for prompt in prompts), "n_failed": sum(prompt.failed(one) for prompt in prompts)}
 
     def _record(self, one: Quantity, **fields: Any) -> Record:
-        judge = self.facts["judges"].get(one.reading)
-        named = {"judge": f"{one.reading}[{judge[0]}]", "judge_sha": judge[1]} if judge else {}
-        fixed = {"metric": one.name, "metric_version": one.version, "unit": one.unit, "higher_is_better": one.higher_is_better}
-        return Record(**{**named, **fixed, **fields})
+        return record_of(one, self.facts["judges"], **fields)
 
     def _skipped(self, reason: str, place: dict[str, str]) -> Iterator[Measured]:
         for one in q.HEADLINES:
@@ -174,12 +171,7 @@ class Rows:
         if not np.isfinite(rows[0]):
             fields |= {"status": "unreached", "reason": reason or "no sample could be read"}
             return Measured(self._record(one, **fields), rows)
-        known = rows[1:][~np.isnan(rows[1:])]
-        ends: dict[str, Any] = {}
-        if len(known):
-            codes = self.codes
-            low, high = interval(known, small_sample_level(0.95, codes, exponential=True) if codes > 1 else 0.95)
-            ends = {"ci_low": float(low), "ci_high": float(high), "ci_over": self.over}
+        ends = ends_of(rows, self.codes, self.over)
         return Measured(self._record(one, value=float(rows[0]), **ends, **fields), rows)
 
     @property

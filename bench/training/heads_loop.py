@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from bench.generators.weights import load_safetensors, save_half
 
 
 @dataclass(frozen=True)
@@ -82,3 +86,39 @@ def save(state: dict[str, Any], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(state, partial)
     partial.replace(path)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch work on one thread, so that a training can be had again on a machine of any size."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def train_each(
+    names: Sequence[str],
+    out: Path,
+    train: Callable[[str], tuple[dict[str, Tensor], dict[str, Any]]],
+    network_of: Callable[[str, dict[str, Tensor]], nn.Module],
+    card_of: Callable[..., dict[str, Any]],
+) -> list[Path]:
+    """Train networks one after another on one thread; write NAME.safetensors (half precision) and NAME.json into `out`.
+
+    train: name -> (state, what was done); network_of: (name, state as it is shipped) -> network; card_of(network, sha256, facts).
+    A network whose weights and card are there is kept. Gives back the paths of the weights.
+    """
+    with one_thread():
+        for name in names:
+            weights, card = out / f"{name}.safetensors", out / f"{name}.json"
+            if not (weights.exists() and card.exists()):
+                state, facts = train(name)
+                sha = save_half(state, weights)
+                network = network_of(name, load_safetensors(weights, sha256=sha))
+                card.write_text(json.dumps(card_of(network, sha256=sha, facts=facts), indent=1) + "\n", encoding="utf-8")
+                (out / f"{name}.checkpoint.pt").unlink(missing_ok=True)
+            print(f"{name}: {card}", file=sys.stderr, flush=True)
+    return [out / f"{name}.safetensors" for name in names]

@@ -7,12 +7,11 @@ one that was interrupted goes on from its last checkpoint.
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,10 +20,9 @@ from torch import Tensor, nn
 
 from bench.domains.heads.factors import FACTORS, IDENTITY, INDEX, N_COLUMNS
 from bench.domains.heads.networks import BINARY, CONTINUOUS, SPECS, HeadsNetwork, Spec, Trunk, folded_state, spec
-from bench.generators.weights import load_safetensors, save_half
 from bench.streams import stream_seed
 from bench.training.heads_cards import make_card
-from bench.training.heads_loop import Recipe, optimise
+from bench.training.heads_loop import Recipe, optimise, train_each
 from bench.training.heads_pool import SEEDS, Pool, load_pool, standardised
 
 RECIPE = Recipe()
@@ -153,25 +151,17 @@ def train_heads_networks(out: Path, *, minutes: float, only: str | None = None, 
     """
     out = Path(out)
     names: Sequence[str] = tuple(SPECS) if only is None else (spec(only).name,)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        for name in names:
-            one = spec(name)
-            weights, card = out / f"{name}.safetensors", out / f"{name}.json"
-            if not (weights.exists() and card.exists()):
-                data = {"seed": SEEDS[one.role], "independent": one.independent, "soft": one.independent}
-                pool = load_pool(out / "pools", pairs=recipe.pairs, **data)
-                state, facts = train_network(name, pool, out, seconds=60 * minutes * one.share, recipe=recipe)
-                sha = save_half(state, weights)
-                network = HeadsNetwork(one, load_safetensors(weights, sha256=sha))
-                text = json.dumps(make_card(network, out / "pools", sha256=sha, facts=facts, recipe=recipe), indent=1)
-                card.write_text(text + "\n", encoding="utf-8")
-                (out / f"{name}.checkpoint.pt").unlink(missing_ok=True)
-            print(f"{name}: {card}", file=sys.stderr, flush=True)
-    finally:
-        torch.set_num_threads(threads)
-    return [out / f"{name}.safetensors" for name in names]
+
+    def train(name: str) -> tuple[dict[str, Tensor], dict]:
+        one = spec(name)
+        data = {"seed": SEEDS[one.role], "independent": one.independent, "soft": one.independent}
+        pool = load_pool(out / "pools", pairs=recipe.pairs, **data)
+        return train_network(name, pool, out, seconds=60 * minutes * one.share, recipe=recipe)
+
+    def card_of(network: nn.Module, **known: Any) -> dict[str, Any]:
+        return make_card(network, out / "pools", recipe=recipe, **known)
+
+    return train_each(names, out, train, lambda name, state: HeadsNetwork(spec(name), state), card_of)
 
 
 def main() -> None:

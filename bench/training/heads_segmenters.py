@@ -6,10 +6,9 @@ One process, one thread, processor time, as in heads_networks; a network that wa
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,9 +18,8 @@ from bench.domains.heads.factors import CLASSES
 from bench.domains.heads.networks import folded_state
 from bench.domains.heads.segmenter import SEGMENTERS, HeadsSegmenter, SegmenterSpec, segmenter
 from bench.errors import unknown
-from bench.generators.weights import load_safetensors, save_half
 from bench.streams import stream_seed
-from bench.training.heads_loop import Recipe, optimise
+from bench.training.heads_loop import Recipe, one_thread, optimise, train_each
 from bench.training.heads_mask_pool import MaskPool, load_mask_pool
 from bench.training.heads_networks import draw
 from bench.training.heads_pool import SEEDS
@@ -105,26 +103,20 @@ def train_heads_segmenters(out: Path, *, minutes: float, only: str | None = None
     if only is not None and only not in SEGMENTERS:
         raise unknown("segmenter of heads", only, SEGMENTERS)
     names = tuple(SEGMENTERS) if only is None else (only,)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        for name in names:
-            spec = SEGMENTERS[name]
-            weights, card = out / f"{name}.safetensors", out / f"{name}.json"
-            if not (weights.exists() and card.exists()):
-                data = {"seed": SEEDS[spec.role], "independent": spec.independent, "soft": spec.independent}
-                pool = load_mask_pool(out / "pools", pairs=recipe.pairs, **data)
-                state, facts = train_segmenter(name, pool, out, seconds=60 * minutes / len(SEGMENTERS), recipe=recipe)
-                sha = save_half(state, weights)
-                network = HeadsSegmenter(spec, load_safetensors(weights, sha256=sha))
-                text = json.dumps(make_card(network, out / "pools", sha256=sha, facts=facts, recipe=recipe), indent=1)
-                card.write_text(text + "\n", encoding="utf-8")
-                (out / f"{name}.checkpoint.pt").unlink(missing_ok=True)
-            print(f"{name}: {card}", file=sys.stderr, flush=True)
+
+    def train(name: str) -> tuple[dict[str, Tensor], dict]:
+        spec = SEGMENTERS[name]
+        data = {"seed": SEEDS[spec.role], "independent": spec.independent, "soft": spec.independent}
+        pool = load_mask_pool(out / "pools", pairs=recipe.pairs, **data)
+        return train_segmenter(name, pool, out, seconds=60 * minutes / len(SEGMENTERS), recipe=recipe)
+
+    def card_of(network: nn.Module, **known: Any) -> dict[str, Any]:
+        return make_card(network, out / "pools", recipe=recipe, **known)
+
+    paths = train_each(names, out, train, lambda name, state: HeadsSegmenter(SEGMENTERS[name], state), card_of)
+    with one_thread():
         add_agreement(out)
-    finally:
-        torch.set_num_threads(threads)
-    return [out / f"{name}.safetensors" for name in names]
+    return paths
 
 
 def main() -> None:

@@ -7,10 +7,9 @@ thread, processor time, as in heads_networks; a network that was interrupted goe
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,9 +21,8 @@ from bench.domains.heads.networks import folded_state
 from bench.domains.heads.phrases import CLAIMS
 from bench.domains.heads.text_networks import CONTEXT, PAD, TEXT_SPECS, UNKNOWN, HeadsTextImage, TextSpec, Towers, Vocabulary
 from bench.errors import unknown
-from bench.generators.weights import load_safetensors, save_half
 from bench.streams import stream_rng, stream_seed
-from bench.training.heads_loop import Recipe, optimise
+from bench.training.heads_loop import Recipe, optimise, train_each
 from bench.training.heads_mask_pool import load_mask_pool
 from bench.training.heads_networks import draw
 from bench.training.heads_pool import SEEDS, Pool
@@ -135,26 +133,18 @@ def train_heads_text(out: Path, *, minutes: float, only: str | None = None, reci
     if only is not None and only not in TEXT_SPECS:
         raise unknown("text-image network of heads", only, TEXT_SPECS)
     names = tuple(TEXT_SPECS) if only is None else (only,)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        for name in names:
-            spec = TEXT_SPECS[name]
-            weights, card = out / f"{name}.safetensors", out / f"{name}.json"
-            if not (weights.exists() and card.exists()):
-                independent = spec.trunk.independent
-                data = {"seed": SEEDS[spec.role], "independent": independent, "soft": independent}
-                pool = load_mask_pool(out / "pools", pairs=recipe.pairs, **data)
-                state, facts = train_text(name, pool, out, seconds=60 * minutes / len(TEXT_SPECS), recipe=recipe)
-                sha = save_half(state, weights)
-                network = HeadsTextImage(spec, load_safetensors(weights, sha256=sha))
-                text = json.dumps(make_card(network, out / "pools", sha256=sha, facts=facts, recipe=recipe), indent=1)
-                card.write_text(text + "\n", encoding="utf-8")
-                (out / f"{name}.checkpoint.pt").unlink(missing_ok=True)
-            print(f"{name}: {card}", file=sys.stderr, flush=True)
-    finally:
-        torch.set_num_threads(threads)
-    return [out / f"{name}.safetensors" for name in names]
+
+    def train(name: str) -> tuple[dict[str, Tensor], dict]:
+        spec = TEXT_SPECS[name]
+        independent = spec.trunk.independent
+        data = {"seed": SEEDS[spec.role], "independent": independent, "soft": independent}
+        pool = load_mask_pool(out / "pools", pairs=recipe.pairs, **data)
+        return train_text(name, pool, out, seconds=60 * minutes / len(TEXT_SPECS), recipe=recipe)
+
+    def card_of(network: nn.Module, **known: Any) -> dict[str, Any]:
+        return make_card(network, out / "pools", recipe=recipe, **known)
+
+    return train_each(names, out, train, lambda name, state: HeadsTextImage(TEXT_SPECS[name], state), card_of)
 
 
 def main() -> None:

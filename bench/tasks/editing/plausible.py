@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bench.bank import stream_ids
 from bench.codes import Codes, Space
-from bench.interventions import Intervention, Unit
+from bench.interventions import Blend, Intervention, Unit
 from bench.streams import stream_seed
 from bench.tasks.base import CellContext
 from bench.tasks.editing.activations import SAMPLES, ActivationRange
@@ -118,18 +118,20 @@ class Plausible:
 
 
 def same_interventions(a: Intervention, b: Intervention) -> bool:
-    """Whether two edits do exactly the same to the same units of the same layers."""
+    """Whether two edits do exactly the same inside the generator, to the bit."""
 
-    def parts(one: Unit) -> tuple:
-        return one.channels, one.value, one.mask
+    def parts(one: Unit | Blend) -> tuple:
+        if isinstance(one, Blend):
+            return one.layer, one.mask, one.other.space, one.other.values, one.other.labels
+        return one.layer, one.mode, one.channels, one.value, one.mask
 
-    def same(x: Unit, y: Unit) -> bool:
-        if not (isinstance(x, Unit) and isinstance(y, Unit)) or (x.layer, x.mode) != (y.layer, y.mode):
-            return False
-        pairs = zip(parts(x), parts(y), strict=True)
-        return all(p is q or (p is not None and q is not None and torch.equal(p, q)) for p, q in pairs)
+    def same(p: object, q: object) -> bool:
+        tensors = isinstance(p, Tensor) and isinstance(q, Tensor)
+        return torch.equal(p, q) if tensors else p is q or (type(p) is type(q) and not isinstance(p, Tensor) and p == q)
 
-    return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    return len(a) == len(b) and all(
+        type(x) is type(y) and all(same(p, q) for p, q in zip(parts(x), parts(y), strict=True)) for x, y in zip(a, b, strict=True)
+    )
 
 
 @dataclass(frozen=True)

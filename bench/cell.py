@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor
@@ -13,8 +13,9 @@ from torch import Tensor
 from bench.bank import FitBank, fit_stream_seed
 from bench.catalogue import Catalogue, Place
 from bench.clock import Clock
+from bench.costs import WatchedBank, counted
 from bench.digest import CodeDigests
-from bench.environment import arithmetic, peak_mb, use_device
+from bench.environment import arithmetic, peak_mb, reset_peak, use_device
 from bench.errors import LatentbenchError, UnsupportedError
 from bench.passes import Passes
 from bench.progress import Progress, Silent
@@ -48,12 +49,17 @@ class Cell:
 
 @dataclass
 class Outcome:
-    """What became of a fit or a cell. seconds, peak_mb: when it was computed. clock: of this run. cached: it was in the store."""
+    """What became of a fit or a cell. clock: of this run. cached: it was in the store.
+
+    seconds, peak_mb: when it was computed; a fit's are without the scores of its bank, which fits share. guide_calls: pictures
+    that guides were shown for a fit, its bank's among them.
+    """
 
     status: Status = "ok"
     reason: str = ""
     seconds: float = 0.0
     peak_mb: float = 0.0
+    guide_calls: int = 0
     cached: bool = False
     clock: dict[str, float] = field(default_factory=dict)
     result: CellResult | None = None
@@ -204,18 +210,24 @@ class Workbench(Catalogue):
         key = self.fit_key(fit)
         entry, cached = self.store.get("fit", key), True
         if entry is None:
-            cached, start = False, time.perf_counter()
-            with clock.measure("fit"):
-                context = self.fit_context(fit, self.passes(self.place(fit.generator), clock))
-                state = self.method(fit.method).fit(context).state()
-            entry = self.store.put("fit", key, state, {"seconds": time.perf_counter() - start, "peak_mb": peak_mb()})
-        return Outcome(seconds=entry.meta["seconds"], peak_mb=entry.meta["peak_mb"], cached=cached)
+            cached = False
+            context = self.fit_context(fit, self.passes(self.place(fit.generator), clock))
+            reset_peak()
+            start = time.perf_counter()
+            with clock.measure("fit"), counted(context.guides.values()) as looked:
+                bank = WatchedBank(context.bank, looked)
+                state = self.method(fit.method).fit(replace(context, bank=bank)).state()
+            cost = {"seconds": time.perf_counter() - start - bank.seconds, "guide_calls": looked.pictures + bank.scored}
+            entry = self.store.put("fit", key, state, {**cost, "peak_mb": peak_mb()})
+        return Outcome(cached=cached, **{name: entry.meta[name] for name in ("seconds", "peak_mb", "guide_calls")})
 
     def _cell(self, cell: Cell, clock: Clock) -> Outcome:
         key = self.cell_key(cell)
         entry, cached = self.store.get("cell", key), True
         if entry is None:
-            cached, start = False, time.perf_counter()
+            cached = False
+            reset_peak()
+            start = time.perf_counter()
             result, tables = self._measure(cell, clock)
             arrays = {f"array/{name}": value for name, value in result.arrays.items()}
             arrays |= {f"picture/{name}": value for name, value in result.pictures.items()}

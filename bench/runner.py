@@ -27,7 +27,8 @@ from bench.tasks.base import CellResult, MethodCard
 class CellOutcome:
     """One cell: what it left behind, or why it left nothing.
 
-    seconds: of the cell when it was computed; fit_seconds: of its fit. tables: what the fit shows in the report.
+    seconds: of the cell when it was computed; fit_seconds: of its fit. fit_guide_calls: pictures that guides were shown for the
+    fit. tables: what the fit shows in the report.
     """
 
     generator: str
@@ -40,6 +41,7 @@ class CellOutcome:
     reason: str = ""
     seconds: float = 0.0
     fit_seconds: float = 0.0
+    fit_guide_calls: int = 0
     tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     peak_mb: float = 0.0
     cached: bool = False
@@ -183,6 +185,7 @@ def _cell_outcome(cell: Cell, plan: Plan, outcomes: dict[Fit | Cell, Outcome]) -
         reason=outcome.reason,
         seconds=outcome.seconds,
         fit_seconds=fit.seconds,
+        fit_guide_calls=fit.guide_calls,
         tables=outcome.tables,
         peak_mb=max(outcome.peak_mb, fit.peak_mb),
         cached=outcome.cached,

@@ -28,7 +28,10 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell as it lies in the folder. card: the fields of MethodCard. seconds vary between runs."""
+    """One cell as it lies in the folder. card: the fields of MethodCard. seconds and peak_mb vary between runs.
+
+    fit_guide_calls: pictures that guides were shown for its fit. None where the folder is older than that.
+    """
 
     task: str
     generator: str
@@ -42,6 +45,8 @@ class Cell:
     facts: dict[str, Any]
     tables: dict[str, list[dict[str, Any]]]
     arrays: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+    peak_mb: float | None = None
+    fit_guide_calls: int | None = None
 
     @property
     def entry(self) -> Entry:
@@ -125,7 +130,8 @@ def store(result: RunResult, out: Path, pictures: Sequence[Mapping[str, Any]]) -
         cells.append({
             "task": cell.task, "generator": cell.generator, "generator_sha": cell.generator_sha, "domain": cell.domain,
             "card": card, "status": cell.status, "reason": cell.reason, "seconds": round(cell.seconds, 3),
-            "fit_seconds": round(cell.fit_seconds, 3), "facts": plain(cell.result.facts if cell.result else {}),
+            "fit_seconds": round(cell.fit_seconds, 3), "peak_mb": round(cell.peak_mb, 1),
+            "fit_guide_calls": cell.fit_guide_calls, "facts": plain(cell.result.facts if cell.result else {}),
             "tables": plain(cell.tables), "arrays": members,
         })  # fmt: skip
     hashes = [{"task": t, "generator": g, "hash": value} for (t, g), value in sorted(result.protocol_hashes.items())]

@@ -13,6 +13,7 @@ from bench.records import Record
 from leaderboards import sections
 from leaderboards.claims import Decision, papers
 from leaderboards.claims import text as claims
+from leaderboards.costs import costs, costs_table
 from leaderboards.folder import Results
 from leaderboards.ranking import BOUNDS, Entry
 from leaderboards.sections import markdown, n_of
@@ -30,11 +31,12 @@ def render(
     pages: dict[tuple[str, str], str],
     plots: dict[str, bytes],
     wide: Sequence[str],
+    fit_times: str = "",
 ) -> str:
     """The report's text.
 
     boards: task -> generator -> leaderboard. pages: (task, generator) -> the task's own parts (leaderboards.pages). plots: the
-    picture files that exist, by relative path.
+    picture files that exist, by relative path. fit_times: how fits grow with their samples, where that was measured.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("leaderboards"), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
@@ -56,8 +58,8 @@ def render(
         tables={
             "generators": sections.generators(results), "judges": sections.judges(results),
             "protocol": sections.protocol(results), "missing": sections.missing(results),
-            "unreached": sections.unreached(results), "times": sections.times(results),
-            "environment": sections.environment(run["environment"]),
+            "unreached": sections.unreached(results), "costs": costs_table(costs(results)),
+            "fit_times": fit_times, "environment": sections.environment(run["environment"]),
         },
         claims=claims.sections(decisions), claims_summary=claims.summary(papers(), decisions), time_plot="plots/time.png",
         time_text=sections.time_text(run),

@@ -115,16 +115,6 @@ def time_text(run: dict[str, Any]) -> str:
     )
 
 
-def times(results: Results) -> str:
-    rows = [
-        [cell.generator, label(cell.entry), cell.card["fit_seed"], cell.task, f"{cell.fit_seconds:.1f}", f"{cell.seconds:.1f}"]
-        for cell in results.cells
-        if cell.status == "ok"
-    ]
-    header = ["generator", "entry", "fit", "task", "fit, s", "cell, s"]
-    return markdown(header, rows, right=(4, 5)) if rows else "No cell was computed."
-
-
 def environment(found: dict[str, Any]) -> str:
     rest = {k: v for k, v in found.items() if k != "command"}
     command = found.get("command")

@@ -62,5 +62,6 @@ def _conclude(result, folder: Path, report_seconds: float) -> None:
     typer.echo(f"cells: {said}{f' ({cached} found in the store)' if cached else ''}")
     parts = ", ".join(f"{part} {seconds:.1f} s ({share:.0%})" for part, seconds, share in breakdown(result) if seconds >= 0.05)
     typer.echo(f"time: {result.total_seconds:.1f} s: {parts}; then the report: {report_seconds:.1f} s")
-    typer.echo(f"in networks and fits: {result.network_share:.0%}; most memory: {peak_mb():.0f} MB")
+    most = max([peak_mb(), *(cell.peak_mb for cell in result.cells)])
+    typer.echo(f"in networks and fits: {result.network_share:.0%}; most memory: {most:.0f} MB")
     typer.echo(f"report: {folder / 'README.md'}")

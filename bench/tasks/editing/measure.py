@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from torch import Tensor
 from bench.codes import Codes
 from bench.tasks.base import CellContext, CellResult
 from bench.tasks.editing.arrays import Question, as_bytes, question_arrays
+from bench.tasks.editing.cost import cost_of_edits
 from bench.tasks.editing.grid import guide_curve, place
 from bench.tasks.editing.judged import GUIDE, guided, read_edits, readers_of
 from bench.tasks.editing.moves import Move
@@ -90,11 +90,10 @@ class TargetMeasure:
         """Edit the test codes of all questions of a target at all strengths, read every picture once, and keep the report's."""
         strip = torch.arange(STRIP_IDS)
         edits: list[Edit] = []
-        seconds = []
         for one in asked:
-            start = time.perf_counter()
-            edits += self._edits(move, one, one.rows)
-            seconds.append(time.perf_counter() - start)
+            with cost_of_edits(self.cell, key_of(target, one.sign), result) as made:
+                made += self._edits(move, one, one.rows)
+            edits += made
         readings, pictures = read_edits(self.cell.passes, self.cell.domain, self.readers, edits, keep=max(STRIP_IDS, LOCAL_CODES))
         count = len(edits) // len(asked)
         columns: dict[int, list[np.ndarray]] = {0: [as_bytes(self.pool.strip)]}
@@ -105,7 +104,6 @@ class TargetMeasure:
                 result.arrays[f"{key}/{name}"] = array
             local = local_arrays(self.cell, one.targets, self.pool.codes[one.rows[:LOCAL_CODES]], pictures[part])
             result.arrays |= {f"{key}/{name}": array for name, array in local.items()}
-            result.facts.setdefault("seconds", {})[key] = seconds[i] / (count * len(one.rows))
             shown = [one_strength[:STRIP_IDS] for one_strength in pictures[part]]
             if len(one.rows) < STRIP_IDS or not torch.equal(one.rows[:STRIP_IDS], strip):
                 shown = self._pictures(self._edits(move, one, strip))

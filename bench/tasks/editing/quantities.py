@@ -51,10 +51,12 @@ MONOTONICITY = Quantity("monotonicity", "attributes", "correlation", True)
 # Of the component that stands for the target, see metrics.assignment. The guide made it, so that the record names the guide.
 CONFIDENCE = Quantity("assignment_confidence", "attributes", "share", None)
 SECONDS = Quantity("seconds_per_edit", "", "s", False)
+# Pictures that the method had guides look at to make an edit of one code: 0 for one that learned all it needs in its fit.
+GUIDE_CALLS = Quantity("guide_calls_per_edit", "", "pictures", False)
 
 QUANTITIES = (
     EFFECT, LEAKAGE, IDENTITY, REALISM, REACH, PERCEPTUAL, GUIDE_GAP, RESCORING, CHANGE, DEPENDENCY, MONOTONICITY, CONFIDENCE,
-    SECONDS, LOCALITY, REGION_SHARE, REVERSIBILITY, ORDER,
+    SECONDS, GUIDE_CALLS, LOCALITY, REGION_SHARE, REVERSIBILITY, ORDER,
 )  # fmt: skip
 # Those with a curve over strengths, in the order of records.
 CURVES = (EFFECT, LEAKAGE, IDENTITY, REALISM, PERCEPTUAL, GUIDE_GAP, RESCORING, LOCALITY, REGION_SHARE)

@@ -16,6 +16,7 @@ from bench.tasks.editing.quantities import (
     CONFIDENCE,
     CURVES,
     DEPENDENCY,
+    GUIDE_CALLS,
     IDENTITY,
     LEAKAGE,
     MONOTONICITY,
@@ -148,6 +149,9 @@ class Rows:
         seconds = [result.facts["seconds"].get(f"{asked.target}/{asked.sign}") for _, result in self.cells]
         if fits and None not in seconds:
             yield Measured(self._record(SECONDS, **place, seconds=float(np.mean(seconds))))
+        calls = [result.facts.get("guide_calls", {}).get(f"{asked.target}/{asked.sign}") for _, result in self.cells]
+        if fits and None not in calls:
+            yield Measured(self._record(GUIDE_CALLS, **place, value=float(np.mean(calls))))
 
     def _ratio(self, asked: Asked, one: Quantity, kind: str) -> Iterator[Measured]:
         """What is left of an edit when it is undone, or when the order is turned round; says where that holds by construction."""

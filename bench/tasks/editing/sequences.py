@@ -9,7 +9,6 @@ binary ones.
 from __future__ import annotations
 
 import math
-import time
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from bench.tasks.base import CellContext, CellResult
 from bench.tasks.editing.arrays import Question, question_arrays
+from bench.tasks.editing.cost import cost_of_edits
 from bench.tasks.editing.judged import read_edits, readers_of
 from bench.tasks.editing.moves import Move
 from bench.tasks.editing.pool import Pool
@@ -54,18 +54,15 @@ def measure_sequence(
         return
     rows = sequence_rows(cell, pool, targets)
     codes, steps = pool.codes[rows], len(asked[targets[0]].strengths)
-    start = time.perf_counter()
     plans = [[(moves[t], asked[t].direction * float(asked[t].strengths[j])) for t in targets] for j in range(1, steps)]
-    with torch.no_grad():
-        edits = [chained(cell, plan, codes) for plan in plans]
-    seconds = (time.perf_counter() - start) / (len(edits) * len(rows))
+    with torch.no_grad(), cost_of_edits(cell, key, result) as edits:
+        edits += [chained(cell, plan, codes) for plan in plans]
     readers = readers_of(cell.domain)
     readings, pictures = read_edits(cell.passes, cell.domain, readers, edits, keep=LOCAL_CODES)
     one = Question(targets, SEQUENCE_SIGN, 1, rows, np.arange(steps, dtype=np.float64))
     arrays = question_arrays(cell.domain.info, pool, one, readings)
     arrays |= local_arrays(cell, targets, codes[:LOCAL_CODES], pictures)
     facts[key] = {"status": "ok", "reason": "", "edge_found": all(asked[t].facts["edge_found"] for t in targets)}
-    result.facts.setdefault("seconds", {})[key] = seconds
     if "perceptual" in readers:
         # At the second of the guide's levels: large enough to be seen, inside the range of nearly every method.
         step = min(2, len(plans))

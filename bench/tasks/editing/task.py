@@ -112,6 +112,7 @@ class EditingTask(Task):
             "no_judge": missing,
             "guide": [guide.name, guide.fingerprint[:SHA]],
             "seconds": {},
+            "guide_calls": {},
         }
 
     def measured(self, settings: pydantic.BaseModel, cells: Cells, seed: int) -> Iterator[Measured]:

@@ -1,0 +1,92 @@
+"""What methods cost beside time: pictures that guides looked at, and the most memory held."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bench.domains.base import Network
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bench.bank import FitBank
+
+# What a method calls of a network to have pictures looked at; one may be made of the other.
+LOOKS = ("measure", "encode_image")
+
+
+@dataclass
+class Looked:
+    """pictures: how many the networks were shown; the same one shown to two networks counts twice."""
+
+    pictures: int = 0
+
+
+@contextmanager
+def counted(networks: Iterable[Network]) -> Iterator[Looked]:
+    """Count the pictures that these networks are shown within the block, however a method calls them."""
+    looked, distinct = Looked(), list({id(one): one for one in networks}.values())
+    before = [(one, name, one.__dict__.get(name)) for one in distinct for name in LOOKS if hasattr(one, name)]
+    inside = False
+
+    def counting(plain):
+        def call(images: Tensor) -> Any:
+            nonlocal inside
+            if inside:
+                return plain(images)
+            looked.pictures += len(images)
+            inside = True
+            try:
+                return plain(images)
+            finally:
+                inside = False
+
+        return call
+
+    for one, name, _ in before:
+        setattr(one, name, counting(getattr(one, name)))
+    try:
+        yield looked
+    finally:
+        for one, name, own in before:
+            if own is None:
+                delattr(one, name)
+            else:
+                setattr(one, name, own)
+
+
+class WatchedBank:
+    """The fit stream of one fit, that says what of it was read.
+
+    read: whether codes or scores were. scored: pictures that the guide of attributes was shown for the scores, now or before.
+    seconds: of making them now. All fits of a generator share them: what they take is kept out of `looked`.
+    """
+
+    def __init__(self, bank: FitBank, looked: Looked) -> None:
+        self._bank, self._looked = bank, looked
+        self.read, self.seconds, self.scored = False, 0.0, 0
+
+    def __len__(self) -> int:
+        return len(self._bank)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._bank, name)
+
+    def codes(self, space: Any) -> Any:
+        self.read = True
+        return self._bank.codes(space)
+
+    @property
+    def scores(self) -> Tensor:
+        self.read, self.scored = True, len(self._bank)
+        start, pictures = time.perf_counter(), self._looked.pictures
+        found = self._bank.scores
+        self.seconds += time.perf_counter() - start
+        self._looked.pictures = pictures
+        return found

@@ -11,7 +11,7 @@ from leaderboards.claims import Decision, Paper, Source, evaluate
 from leaderboards.claims.model import FIT, Measure, Select, Side, Table
 from leaderboards.claims.readings import is_metric
 from leaderboards.claims.selectors import matches, select
-from leaderboards.claims.text import by_claim, mark, metric_title, stated
+from leaderboards.claims.text import by_claim, many, mark, metric_title, stated
 from leaderboards.folder import load
 from leaderboards.headlines import readings
 from leaderboards.sections import markdown, n_of
@@ -216,6 +216,7 @@ def _claims(paper: Paper, decided: Sequence[tuple[str, list[Decision]]]) -> list
     for name, decisions in decided:
         met |= {one.claim.id for one in decisions}
         parts += [f"{stated(claim)}\n\nIn {name}:\n\n{table}" for claim, table in by_claim(decisions)]
+        parts += [f"All lines of {name}: {note}" for note in filter(None, [many(decisions)])]
     waiting = [claim for claim in paper.claims if claim.select and claim.id not in met]
     if waiting:
         lines = [f"- {stated(claim)} Asks for {_wanted(claim.select)}." for claim in waiting]
@@ -230,11 +231,12 @@ def _wanted(chosen: Select) -> str:
     """What a results folder would have to hold: the task, and the entries of either side."""
     sides = dict.fromkeys(_described(side) for side in (chosen.left, chosen.right) if isinstance(side, Side))
     where = f" on {', '.join(chosen.generators)}" if chosen.generators else ""
-    return ("fits" if chosen.task == FIT else f"the task {chosen.task}") + where + " with " + " and ".join(sides)
+    more = f", two of them that differ in {chosen.larger}" if chosen.larger else ""
+    return ("fits" if chosen.task == FIT else f"the task {chosen.task}") + where + " with " + " and ".join(sides) + more
 
 
 def _described(side: Side) -> str:
     """A side in words, e.g. '(method interfacegan; space w; hold absent)'."""
     given = side.model_dump(exclude_defaults=True, exclude={"metric", "target", "options"}) | side.options
-    flat = lambda value: " or ".join(value) if isinstance(value, tuple) else value  # noqa: E731
+    flat = lambda value: " or ".join(map(str, value)) if isinstance(value, tuple) else value  # noqa: E731
     return "(" + "; ".join(f"{key} {flat(value)}" for key, value in given.items()) + ")"

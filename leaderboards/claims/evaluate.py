@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from leaderboards.claims.model import CHANGE_OF, HELD, Claim, Constant, Paper, Select
-from leaderboards.claims.readings import Source, Values
+from leaderboards.claims.readings import Source
 from leaderboards.claims.selectors import Pair, meant_for, pairs
-from leaderboards.claims.verdicts import TIME_MARGIN, Asked, Comparison, compare, compare_points
+from leaderboards.claims.values import Values
+from leaderboards.claims.verdicts import TIME_MARGIN, Asked, Comparison, compare, compare_points, outlasting
 from leaderboards.ranking import Entry, Reading
 
 # Between the targets of a sequence, in the names of questions.
@@ -20,7 +21,11 @@ THEN = ">"
 
 @dataclass(frozen=True)
 class Decision:
-    """A claim of a paper, decided by one pair of entries of one generator. right: None stands for the claim's constant."""
+    """A claim of a paper, decided by one pair of entries of one generator. right: None stands for the claim's constant.
+
+    outlasts: whether what holds or fails stays so when all lines that were decided together are corrected for one another; None
+    where nothing was decided, or without replicates.
+    """
 
     paper: Paper
     claim: Claim
@@ -32,6 +37,7 @@ class Decision:
     n: tuple[int, ...]
     seconds: bool
     result: Comparison
+    outlasts: bool | None = None
 
 
 def evaluate(source: Source, papers: Iterable[Paper]) -> list[Decision]:
@@ -42,7 +48,9 @@ def evaluate(source: Source, papers: Iterable[Paper]) -> list[Decision]:
             for generator in source.results.generators if claim.select else ():
                 if meant_for(claim.select.generators, generator):
                     out += _decide(source, paper, claim, generator)
-    return out
+    stay = outlasting([one.result.p for one in out])
+    stay = [None if one.result.verdict == "undecided" else kept for one, kept in zip(out, stay, strict=True)]
+    return [replace(one, outlasts=kept) for one, kept in zip(out, stay, strict=True)]
 
 
 def _decide(source: Source, paper: Paper, claim: Claim, generator: str) -> Iterator[Decision]:
@@ -73,8 +81,17 @@ def _sides(source: Source, chosen: Select, generator: str, pair: Pair, metric: s
         value = chosen.right.value
         same = {q: Reading(value, np.full_like(r.replicates, value), r.higher_is_better) for q, r in left.readings.items()}
         return left, Values(same, {q: (value,) for q in left.points}, left.metric, seconds=left.seconds)
-    values = source.values(chosen.task, generator, other, chosen.right.metric or metric)
-    return left, _asked(values, chosen, chosen.right.target)
+    right = _asked(source.values(chosen.task, generator, other, chosen.right.metric or metric), chosen, chosen.right.target)
+    return (_reached(left), _reached(right)) if entry == other else (left, right)
+
+
+def _reached(values: Values) -> Values:
+    """An entry beside itself is asked what its edits are like, not whether they reach: what is not reached takes no side."""
+    kept = {q: one for q, one in values.readings.items() if np.isfinite(one.value)}
+    filled = {
+        q: one._replace(replicates=np.where(np.isfinite(one.replicates), one.replicates, one.value)) for q, one in kept.items()
+    }
+    return values._replace(readings=filled)
 
 
 def _asked(values: Values, chosen: Select, target: str | None) -> Values:
@@ -89,7 +106,7 @@ def _asked(values: Values, chosen: Select, target: str | None) -> Values:
     def kept(table: Mapping[Asked, Any]) -> dict[Asked, Any]:
         return {("" if target else asked[0], asked[1]): one for asked, one in table.items() if wanted(asked)}
 
-    return values._replace(readings=kept(values.readings), points=kept(values.points))
+    return values._replace(readings=kept(values.readings), points=kept(values.points), ends=kept(values.ends))
 
 
 def _compared(chosen: Select, left: Values, right: Values) -> Comparison | None:
@@ -97,4 +114,4 @@ def _compared(chosen: Select, left: Values, right: Values) -> Comparison | None:
     if left.readings and right.readings:
         return compare(left.readings, right.readings, chosen.relation, **how)
     margin = TIME_MARGIN if left.seconds else 1.0
-    return compare_points(left.points, right.points, chosen.relation, margin=margin, **how)
+    return compare_points(left.points, right.points, chosen.relation, margin=margin, ends=(left.ends, right.ends), **how)

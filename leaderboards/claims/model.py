@@ -5,7 +5,8 @@ A claim either selects two sides that results may hold (`select`) or says why no
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import re
+from typing import Annotated, Any, Literal, NamedTuple
 
 import pydantic
 
@@ -20,6 +21,7 @@ OFF_DIAGONAL = "mean_abs_off_diagonal"
 Text = Annotated[str, pydantic.Field(min_length=1)]
 Texts = Annotated[tuple[Text, ...], pydantic.Field(min_length=1)]
 Number = int | float
+Option = str | Number | bool
 
 
 def _several(value: Any) -> Any:
@@ -30,6 +32,23 @@ def _several(value: Any) -> Any:
 Several = Annotated[Texts, pydantic.BeforeValidator(_several)]
 
 
+class Column(NamedTuple):
+    """A column of a table of fits, TABLE.COLUMN, or TABLE[KEY=VALUE].COLUMN of the rows where another column is that."""
+
+    table: str
+    column: str
+    where: tuple[str, str] | None = None
+
+    @classmethod
+    def of(cls, metric: str) -> Column:
+        """Raises ValueError for what is no column."""
+        found = re.fullmatch(r"(\w+)(?:\[(\w+)=([^\]]+)\])?\.(\w+)", metric)
+        if found is None:
+            raise ValueError(f"a fit has {FIT_SECONDS} and TABLE.COLUMN, not '{metric}'")
+        table, key, value, column = found.groups()
+        return cls(table, column, (key, value) if key else None)
+
+
 class Strict(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
@@ -38,7 +57,8 @@ class Side(Strict):
     """Entries by their cards, each field given narrows them down.
 
     method, except_method: names or patterns (styleclip_*). hold: whether its edits are asked to leave attributes alone. options:
-    of the variant, each 'present', 'absent' (at its default) or a value. metric, target: where they are not those of the claim.
+    of the variant, each 'present', 'absent' (at its default), a value, or several of which one is so. metric, target: where they
+    are not those of the claim.
     """
 
     method: Several | None = None
@@ -46,7 +66,7 @@ class Side(Strict):
     approach: Several | None = None
     space: Several | None = None
     hold: Literal["present", "absent"] | None = None
-    options: dict[Text, str | Number | bool] = {}
+    options: dict[Text, Option | Annotated[tuple[Option, ...], pydantic.Field(min_length=2)]] = {}
     metric: Text | None = None
     target: Text | None = None
 
@@ -85,11 +105,11 @@ class Select(Strict):
     """Two sides that are compared within one generator, question by question.
 
     task: or 'fit'. metrics: a line each, none where both sides name their own; 'change of held' and 'change of NAME' ask how far
-    an attribute moves that was not the target; of a fit, 'fit_seconds', or TABLE.COLUMN of its tables. relation: left to right;
+    an attribute moves that was not the target; of a fit, 'fit_seconds', or a Column of its tables. relation: left to right;
     times: the right side is multiplied by it. paired_on: what both sides have alike; 'options' are those of the variant that
-    neither side speaks of. targets, signs: the questions (None: all). sequence: how many targets are edited one after another
-    (1: single edits). generators: names or patterns. reading: where what is measured is not quite what the paper compared, how
-    the claim is read here.
+    neither side speaks of. larger: an option, a number, of which the left side has more than the right one. targets,
+    signs: the questions (None: all). sequence: how many targets are edited one after another (1: single edits). generators: names
+    or patterns. reading: where what is measured is not quite what the paper compared, how the claim is read here.
     """
 
     task: Text
@@ -100,6 +120,7 @@ class Select(Strict):
     tolerance: Tolerance | None = None
     times: Annotated[float, pydantic.Field(gt=0)] = 1.0
     paired_on: tuple[Literal["method", "approach", "space", "options", "variant"], ...] = ()
+    larger: Text | None = None
     targets: Several | None = None
     signs: tuple[Literal["+", "-", ""], ...] | None = None
     sequence: Annotated[int, pydantic.Field(ge=1)] | Literal["any"] = 1
@@ -125,9 +146,11 @@ class Select(Strict):
             raise ValueError(f"'{CHANGE_OF}{HELD}' needs a left side with hold: present")
         if self.task == FIT:
             given = [*self.metrics, self.left.metric, getattr(self.right, "metric", None)]
-            wrong = [one for one in given if one and one != FIT_SECONDS and "." not in one]
-            if wrong:
-                raise ValueError(f"a fit has {FIT_SECONDS} and TABLE.COLUMN, not '{wrong[0]}'")
+            for one in given:
+                if one and one != FIT_SECONDS:
+                    Column.of(one)
+        if self.larger and isinstance(self.right, Constant):
+            raise ValueError("larger compares two sides, and the right one is a number")
         return self
 
 

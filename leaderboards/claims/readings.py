@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from bench.records import Record
-from leaderboards.claims.model import CHANGE_OF, FIT, FIT_SECONDS, OFF_DIAGONAL
+from leaderboards.claims.fits import of_fits
+from leaderboards.claims.model import CHANGE_OF, FIT
+from leaderboards.claims.values import NOTHING, Values
 from leaderboards.claims.verdicts import Asked
 from leaderboards.folder import Cell, Results
 from leaderboards.headlines import Readings, change_readings, readings
@@ -18,24 +19,6 @@ from leaderboards.ranking import Entry, Reading
 from leaderboards.tasks import settings_of, task_of
 from leaderboards.vocabulary import CHANGE, entry
 from metrics.statistics import worst_value
-
-
-class Values(NamedTuple):
-    """A metric of one entry by (target, sign): readings, or points, one a fit, where there are no replicates.
-
-    metric: its full name, e.g. 'dci_disentanglement[lasso]'. judges: who read it. n: samples behind each reading.
-    seconds: the points are times.
-    """
-
-    readings: Mapping[Asked, Reading] = {}
-    points: Mapping[Asked, tuple[float, ...]] = {}
-    metric: str = ""
-    judges: tuple[str, ...] = ()
-    n: tuple[int, ...] = ()
-    seconds: bool = False
-
-
-NOTHING = Values()
 
 
 def is_metric(name: str, wanted: str) -> bool:
@@ -67,7 +50,7 @@ class Source:
     def values(self, task: str, generator: str, one: Entry, metric: str) -> Values:
         """A metric of an entry; NOTHING where the folder has none of it."""
         if task == FIT:
-            return _of_fits(self.cells(FIT, generator)[one], metric)
+            return of_fits(self.cells(FIT, generator)[one], metric)
         if metric.startswith(CHANGE_OF):
             return self._change(task, generator, one, metric.removeprefix(CHANGE_OF))
         headlines = self._headlines(task, generator).get(one, {})
@@ -141,42 +124,3 @@ def _sources(records: Any) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Judges and sample sizes of records."""
     mine = list(records)
     return tuple(sorted({r.judge for r in mine if r.judge})), tuple(sorted({r.n for r in mine if r.n and r.status == "ok"}))
-
-
-def _of_fits(cells: list[Cell], metric: str) -> Values:
-    """What fits leave: their seconds, or a column of one of their tables, a question for each row.
-
-    TABLE.mean_abs_off_diagonal is the mean |value| of a square table's pairs.
-    """
-    if metric == FIT_SECONDS:
-        times = tuple(cell.fit_seconds for cell in cells)
-        return Values(points={("", ""): times}, metric=metric, n=(len(cells),), seconds=True)
-    table, _, column = metric.rpartition(".")
-    found: dict[Asked, list[float]] = {}
-    for cell in cells:
-        rows = cell.tables.get(table, [])
-        if column == OFF_DIAGONAL:
-            pairs = _off_diagonal(rows)
-            if pairs:
-                found.setdefault(("", ""), []).append(float(np.mean(np.abs(pairs))))
-            continue
-        for row in rows:
-            value = row.get(column)
-            if isinstance(value, (int, float)):
-                found.setdefault((_name(row), ""), []).append(float(value))
-    whole = {asked: tuple(values) for asked, values in found.items() if len(values) == len(cells)}
-    return Values(points=whole, metric=metric, n=(len(cells),)) if whole else NOTHING
-
-
-def _name(row: Mapping[str, Any]) -> str:
-    """What a row of a fit's table is about: its first text, 'attribute' before others."""
-    texts = [value for key, value in sorted(row.items(), key=lambda item: item[0] != "attribute") if isinstance(value, str)]
-    return texts[0] if texts else ""
-
-
-def _off_diagonal(rows: list[dict[str, Any]]) -> list[float]:
-    """The values of a square table above its diagonal: rows named as its columns are."""
-    names = [_name(row) for row in rows]
-    return [
-        float(row[other]) for i, row in enumerate(rows) for other in names[i + 1 :] if isinstance(row.get(other), (int, float))
-    ]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any
 
+from bench.registry import PluginError, Registry
 from leaderboards.claims.model import Constant, Select, Side
 from leaderboards.ranking import Entry
 
@@ -29,6 +31,28 @@ def options_of(variant: str) -> dict[str, str]:
     return found
 
 
+@cache
+def default_of(method: str, option: str) -> Any:
+    """An option's default; None where no such method or option is registered here. Imports torch."""
+    registry = Registry()
+    if method not in registry.names("methods"):
+        return None
+    try:
+        fields = registry.load("methods", method).Options.model_fields
+    except PluginError:
+        return None
+    return fields[option].default if option in fields else None
+
+
+def amount(card: Mapping[str, Any], option: str) -> float | None:
+    """A number among an entry's options, given or by default; None where it has none."""
+    given = options_of(card["variant"]).get(option, default_of(card["name"], option))
+    try:
+        return float(given)
+    except (TypeError, ValueError):
+        return None
+
+
 def _any(patterns: Iterable[str], name: str) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
@@ -42,6 +66,8 @@ def _same(given: str, wanted: Any) -> bool:
 
 
 def _option(given: str | None, wanted: Any) -> bool:
+    if isinstance(wanted, tuple):
+        return any(_option(given, one) for one in wanted)
     if wanted in ("present", "absent"):
         return (given is not None) == (wanted == "present")
     return given is not None and _same(given, wanted)
@@ -77,7 +103,7 @@ def pairs(claim: Select, cards: Cards) -> list[Pair]:
     left = select(claim.left, cards)
     if isinstance(claim.right, Constant):
         return [(one, None) for one in left]
-    spoken = {*claim.left.options, *claim.right.options, *APART}
+    spoken = {*claim.left.options, *claim.right.options, *APART, claim.larger}
     alone = (claim.left.metric, claim.left.target) == (claim.right.metric, claim.right.target)
 
     def key(entry: Entry) -> tuple:
@@ -86,5 +112,11 @@ def pairs(claim: Select, cards: Cards) -> list[Pair]:
         parts = {"method": card["name"], "options": tuple(sorted(rest.items()))}
         return tuple(parts.get(name, card.get(name)) for name in claim.paired_on)
 
+    def more(entry: Entry, other: Entry) -> bool:
+        if claim.larger is None:
+            return True
+        mine, theirs = (amount(cards[one], claim.larger) for one in (entry, other))
+        return mine is not None and theirs is not None and mine > theirs
+
     right = select(claim.right, cards)
-    return [(a, b) for a in left for b in right if (a != b or not alone) and key(a) == key(b)]
+    return [(a, b) for a in left for b in right if (a != b or not alone) and key(a) == key(b) and more(a, b)]

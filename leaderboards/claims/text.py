@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from leaderboards.claims.evaluate import Decision
-from leaderboards.claims.model import FIT, Claim, Constant, Paper
+from leaderboards.claims.model import FIT, Claim, Column, Constant, Paper
+from leaderboards.claims.verdicts import FALSE_SHARE
 from leaderboards.sections import markdown
 from leaderboards.vocabulary import label, number, title, with_interval
 
 HEADER = ("generator", "left", "right", "by", "n", "won", "difference", "verdict")
 NO_INTERVAL = "no interval"
+NOT_CORRECTED = "not after correction"
 
 
 def mark(verified: bool | None) -> str:
@@ -27,8 +29,12 @@ def stated(claim: Claim) -> str:
 
 
 def metric_title(name: str) -> str:
-    """A metric in words; of a fit's table its name and column."""
-    return ", ".join(title(part) for part in name.split("."))
+    """A metric in words; of a fit's table its name, its column, and which of its rows."""
+    try:
+        table, column, where = Column.of(name)
+    except ValueError:
+        return title(name)
+    return ", ".join(dict.fromkeys([title(table), title(column), *([" ".join(where)] if where else [])]))
 
 
 def _side(decision: Decision, right: bool) -> str:
@@ -60,7 +66,8 @@ def line(decision: Decision) -> list[str]:
     unit = " s" if d.seconds else ""
     gap = f"{with_interval(result.difference, result.low, result.high)}{unit} over {result.both}" if result.both else "–"
     verdict = f"**{result.verdict}**" + (", by reach alone" if result.by_reach else "")
-    verdict += f", {NO_INTERVAL}" if result.share_low is None else ""
+    verdict += f", {NO_INTERVAL}" if result.share_low is None and result.low is None else ""
+    verdict += f", {NOT_CORRECTED}" if d.outlasts is False else ""
     return [d.generator, _side(d, False), _side(d, True), by, _count(d), won, gap, verdict]
 
 
@@ -94,4 +101,17 @@ def summary(papers: Iterable[Paper], decisions: Sequence[Decision]) -> str:
         total = len(paper.claims)
         rows.append([f"`{paper.id}`", total, met, selected - met, total - selected, *verdicts])
     header = ["paper", "claims", "decided here", "not measured here", "not evaluated", "lines: holds", "fails", "undecided"]
-    return markdown(header, rows, right=range(1, 8))
+    return "\n\n".join(filter(None, [markdown(header, rows, right=range(1, 8)), many(decisions)]))
+
+
+def many(decisions: Sequence[Decision]) -> str:
+    """What so many lines mean for one of them; '' where none has replicates."""
+    asked = sum(one.result.p is not None for one in decisions)
+    decided = [one.outlasts for one in decisions if one.outlasts is not None]
+    if not asked:
+        return ""
+    return (
+        f"Each verdict is of its own 95 % interval. {asked} lines have one from replicates; corrected for one another (Benjamini "
+        f"and Hochberg: of those that stay at most {FALSE_SHARE:.0%} are false on average), {sum(decided)} of {len(decided)} "
+        f"verdicts stay, and the others say *{NOT_CORRECTED}*."
+    )

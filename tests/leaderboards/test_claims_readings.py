@@ -61,7 +61,7 @@ def test_claims_of_a_run_with_known_leakage(source):
 
 def cell(name, variant="", task="editing", seconds=1.0, tables=None, space="w", arrays=None, facts=None):
     card = {"name": name, "version": 1, "approach": "unsupervised", "variant": variant, "space": space, "fit_seed": 0, "hold": []}
-    return Cell(task, "g", "", "", card, "ok", "", 0.0, seconds, facts or {}, tables or {}, arrays or {})
+    return Cell(task, "g", "", "", card, "ok", "", 0.0, seconds, facts or {}, tables or {}, arrays=arrays or {})
 
 
 def folder(*cells, task="editing", settings=None):
@@ -101,6 +101,40 @@ def test_tables_of_fits():
     assert [(d.left, d.result.share, d.result.verdict) for d in both] == [(A, 0.5, "undecided"), (B, 1.0, "holds")]
     assert all(d.left == d.right for d in both)
     assert [d.result.verdict for d in decided(results, "remaining-above-chance")] == ["holds", "holds"]
+
+
+def test_rows_of_a_table_are_chosen_by_another_column():
+    rows = [{"attribute": a, "layers": l, "delta": d, "ci_low": d - 0.1, "ci_high": d + 0.1} for a, l, d in (
+        ("yaw", "bottom", 0.9), ("yaw", "top", 0.1), ("pitch", "bottom", 0.5), ("pitch", "top", 0.2), ("smile", "bottom", 0.0),
+        ("smile", "top", 0.8),
+    )]  # fmt: skip
+    fits = folder(cell("higan", tables={"layerwise_rescoring": rows}))
+    read = Source(fits).values("fit", "g", ("higan", ""), "layerwise_rescoring[layers=top].delta")
+    assert read.points == {("yaw", ""): (0.1,), ("pitch", ""): (0.2,), ("smile", ""): (0.8,)}
+    assert read.ends["yaw", ""] == ((0.0, 0.2),)
+    assert Source(fits).values("fit", "g", ("higan", ""), "layerwise_rescoring[layers=lower].delta") == readings.NOTHING
+    (one,) = decided(fits, "early-layers-set-layout")  # smile is no pose
+    assert (one.result.verdict, one.result.questions, one.result.share_low) == ("holds", 2, None)
+    assert (one.result.difference, one.result.low, one.result.high) == pytest.approx((0.55, 0.35, 0.75))
+    rows[3] |= {"delta": 0.4, "ci_high": 0.6}  # pitch of the top rows now overlaps that of the bottom ones
+    (one,) = decided(folder(cell("higan", tables={"layerwise_rescoring": rows})), "early-layers-set-layout")
+    assert (one.result.verdict, one.result.share) == ("undecided", 0.75)
+
+
+@pytest.mark.parametrize(("value", "half", "verdict"), [(-0.5, 0.1, "holds"), (-0.05, 0.1, "undecided"), (0.5, 0.1, "fails")])
+def test_a_fit_that_brings_an_interval_has_to_clear_the_constant_with_it(value, half, verdict):
+    rows = [{"basis": "start", "penalty": 2.0, "ci_low": 1.0, "ci_high": 3.0, "n": 8}]
+    rows.append({"basis": "learned - start", "penalty": value, "ci_low": value - half, "ci_high": value + half, "n": 8})
+    found = decided(folder(cell("hessian_penalty", tables={"penalty": rows})), "search-lowers-penalty")
+    assert [(one.result.verdict, one.right) for one in found] == [(verdict, None)]
+    assert (found[0].result.low, found[0].result.high) == pytest.approx((value - half, value + half))
+
+
+def test_a_flow_returns_its_codes_within_the_tolerance():
+    rows = lambda error: {"likelihood": [{"model": "flow", "round_trip_error": error, "ci_low": 1.0, "ci_high": 2.0}]}  # noqa: E731
+    for error, verdict in ((0.001, "holds"), (0.2, "fails")):
+        (one,) = decided(folder(cell("styleflow", tables=rows(error))), "flow-roundtrip")
+        assert (one.result.verdict, one.result.low) == (verdict, None)  # the interval is of the likelihood
 
 
 def representation_cell(space, level):

@@ -7,7 +7,7 @@ import pytest
 from bench.errors import InputError
 from leaderboards.claims.library import load_papers, parse_paper
 from leaderboards.claims.model import Select, Side
-from leaderboards.claims.selectors import matches, meant_for, options_of, pairs, select
+from leaderboards.claims.selectors import amount, matches, meant_for, options_of, pairs, select
 
 
 def card(name, variant="", space="w", approach="supervised", hold=()):
@@ -86,6 +86,23 @@ def test_options_that_a_side_speaks_of_may_differ_and_others_may_not():
     assert found == [(("styleclip_global", "beta=0.08"), ("styleclip_global", "beta=0.15"))]
 
 
+def test_the_side_with_more_of_an_option_is_the_left_one():
+    words = {"method": "styleclip_global"}
+    found = chosen(words, words, paired_on=["method", "options"], larger="beta")
+    assert found == [(("styleclip_global", "beta=0.15"), ("styleclip_global", "beta=0.08"))]
+    found = chosen(words, words, larger="alpha")  # at its default, 5, where the variant does not name it
+    assert {(a, b) for (_, a), (_, b) in found} == {("beta=0.08", "beta=0.15,alpha=4"), ("beta=0.15", "beta=0.15,alpha=4")}
+    assert chosen(words, words, larger="templates") == []  # no number
+    assert chosen({"method": "interfacegan"}, {"method": "sefa"}, larger="C") == []  # SeFa has none
+    assert amount(card("styleclip_global"), "beta") == 0.13 and amount(card("of_a_plug_in"), "beta") is None
+
+
+def test_an_option_may_be_one_of_several():
+    some = Side(method="styleclip_global", options={"beta": [0.08, "absent"]})
+    assert select(some, CARDS) == [("styleclip_global", "beta=0.08")]
+    assert matches(some, card("styleclip_global", "alpha=4", "s")) and not matches(some, CARDS["styleclip_global", "beta=0.15"])
+
+
 def test_an_entry_stands_against_itself_only_with_another_metric():
     sefa = {"method": "sefa"}
     assert chosen(sefa, sefa) == []
@@ -151,6 +168,8 @@ def test_a_well_formed_paper_is_read():
         ("task: editing", "task: fit", "a fit has fit_seconds and TABLE.COLUMN, not 'leakage'"),
         ("right: {method: b}", "right: {figure: 95}", "no verdict is computed from a figure that is not verified"),
         ("right: {method: b}", "right: {figure: 95, chance: 50}", "give either chance or figure"),
+        ("right: {method: b}", "right: {chance: 0}\n          larger: beta", "larger compares two sides"),
+        ("left: {method: a}", "left: {method: a, options: {beta: [1]}}", "claims.0.select.left.options.beta"),
         ("left: {method: a}", "left: {method: a, hold: maybe}", "claims.0.select.left.hold"),
         ("left: {method: a}", "left: {method: [}", "not well-formed YAML"),
         ("task: editing", "task: editing\n          task: text", "the key 'task' is given twice"),

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leaderboards.claims.model import Tolerance
-from leaderboards.claims.verdicts import compare, compare_points, wins
+from leaderboards.claims.verdicts import compare, compare_points, outlasting, wins
 from leaderboards.ranking import Reading
 
 NOISE = np.random.default_rng(0).standard_normal((8, 1000))
@@ -142,3 +142,37 @@ def test_a_true_tie_is_seldom_called():
             sides.append({asked: Reading(x.mean(), weights @ x, False) for asked, x in data.items()})
         called += compare(*sides, "less").verdict != "undecided"
     assert called <= 12
+
+
+def test_intervals_of_points_decide_where_they_lie_apart():
+    a, b = {("yaw", ""): (0.9, 0.8)}, {("yaw", ""): (0.2, 0.3)}
+    near, wide = {("yaw", ""): ((0.8, 1.0), (0.7, 0.9))}, {("yaw", ""): ((0.2, 1.6), (0.7, 0.9))}
+    other = {("yaw", ""): ((0.1, 0.3), (0.2, 0.4))}
+    found = compare_points(a, b, "greater", ends=(near, other))
+    assert (found.verdict, found.share_low) == ("holds", None)
+    assert (found.difference, found.low, found.high) == pytest.approx((0.6, 0.4, 0.8))
+    assert compare_points(a, b, "greater", ends=(wide, other)).verdict == "undecided"
+    assert compare_points(b, a, "greater", ends=(other, near)).verdict == "fails"
+    alone = compare_points(a, b, "greater", ends=(near, {}))
+    assert (alone.verdict, alone.high) == ("holds", pytest.approx(0.7))
+    assert compare_points(a, b, "greater").low is None
+    within = Tolerance(absolute=1.0)
+    assert compare_points(a, b, "equal_within", tolerance=within, ends=(near, other)).verdict == "holds"
+    assert compare_points(a, b, "equal_within", tolerance=within, ends=(wide, other)).verdict == "undecided"
+
+
+def test_p_agrees_with_the_interval_and_is_never_zero():
+    clear = compare(side(0.2), side(0.6), "less")
+    assert clear.p == pytest.approx(2 / 1001)
+    assert compare(side(0.3), side(0.3), "less").p == 1
+    assert compare_points({("", ""): (1.0,)}, {("", ""): (2.0,)}, "less").p is None
+
+
+def test_many_comparisons_are_corrected_for_one_another():
+    assert outlasting([]) == [] and outlasting([None]) == [None]
+    # By hand: of p(k) <= 0.05 k / 4 the last is k = 3 (0.03 <= 0.0375), which takes the first two with it.
+    assert outlasting([0.2, None, 0.001, 0.03, 0.027]) == [False, None, True, True, True]
+    assert outlasting([0.04] + [0.9] * 9) == [False] * 10
+    rng = np.random.default_rng(0)
+    families = [outlasting(rng.random(50).tolist()) for _ in range(400)]
+    assert np.mean([any(family) for family in families]) == pytest.approx(0.05, abs=0.03)  # all are true nulls here

@@ -64,6 +64,7 @@ BUILT_IN: dict[str, dict[str, tuple[str, str]]] = {
         "sampling": ("bench.tasks.sampling.task:SamplingTask", "samples under asked attributes: success, diversity, realism"),
         "representation": ("bench.tasks.representation.task:RepresentationTask", "what codes say of the factors behind pictures"),
         "text": ("bench.tasks.text.task:TextTask", "edits asked for in words: what follows the prompt, what else changes"),
+        "naming": ("bench.tasks.naming.task:NamingTask", "which component is what, named by guides and checked by a judge"),
         "dissection": ("bench.tasks.dissection.task:DissectionTask", "which units are which concept, and what they cause"),
         "validity": ("bench.tasks.validity.task:ValidityTask", "which metric sees which planted fault, where the truth is known"),
         "inversion": ("bench.tasks.inversion.task:InversionTask", "pictures given back from codes, and how these codes edit"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ REBUILT_NOTE = ". First row: the pictures that were inverted, the first ids, not
 SWITCHED_NOTE = (
     ". The first ids, not chosen: unchanged, with the concept's units switched off everywhere, and with them on where it belongs"
 )
+COMPONENTS_A_SHEET = 8
+COMPONENTS_NOTE = ". The first ids, not chosen, from one plausible edge to the other, in shares of it; 0 is the unedited picture"
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ def strips(result: RunResult) -> list[Sheet]:
                     out += _rebuilt(task, generator, source, cells)
                 if "columns" in facts:
                     out += _switched(task, generator, source, cells, facts["columns"])
+                if "components" in facts:
+                    out += _components(task, generator, source, cells)
     return out
 
 
@@ -124,6 +129,30 @@ def _switched(task: str, generator: str, concept: str, cells: dict[Entry, CellOu
             "caption": f"{concept}, ids {ids[part][0]} to {ids[part][-1]}",
         }  # fmt: skip
         out.append(Sheet(listing, small_png(pixels)))
+    return out
+
+
+def _components(task: str, generator: str, source: str, cells: dict[Entry, CellOutcome]) -> list[Sheet]:
+    """Sheets of one entry each: a row a component, a block an id."""
+    out = []
+    for one in order(cells):
+        result = cells[one].result
+        if source not in result.pictures:
+            continue
+        facts = result.facts["strips"][source]
+        columns = [f"{share:g}".replace("-", "−") for share in facts["shares"]]
+        for start in range(0, len(facts["components"]), COMPONENTS_A_SHEET):
+            part = slice(start, start + COMPONENTS_A_SHEET)
+            names = facts["components"][part]
+            rows = list(zip(names, result.pictures[source][part], strict=True))
+            pixels = sheet(rows, [f"id {number}" for number in facts["ids"]], columns)
+            slug = re.sub(r"[^\w.+=-]+", "-", label(one)).strip("-")
+            listing = {
+                "task": task, "generator": generator, "target": source, "entry": list(one), "note": COMPONENTS_NOTE,
+                "path": f"pictures/{task}-{generator}-{source}-{slug}-{start}.png",
+                "caption": f"{label(one)}: components {', '.join(names)}",
+            }  # fmt: skip
+            out.append(Sheet(listing, small_png(pixels)))
     return out
 
 

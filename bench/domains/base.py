@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.cards import DomainInfo
+from bench.domains.statements import Statement, attribute_statements
 from bench.errors import UnsupportedError
 
 # What a network can read off a picture, and the shape of the answer.
@@ -64,7 +65,10 @@ class TextImageNetwork(Network):
 
     @abstractmethod
     def encode_text(self, texts: Sequence[str]) -> Tensor:
-        """Unit vectors [T, D]; a row depends on its own text alone. No text is refused."""
+        """Unit vectors [T, D]; a row depends on its own text alone. Raises what `check_texts` does, and refuses no other text."""
+
+    def check_texts(self, texts: Sequence[str]) -> None:
+        """Raise InputError for a text that this network cannot read to its end. One that reads texts of any length has none."""
 
     def unknown_words(self, text: str) -> tuple[str, ...]:
         """The words of a text that this network does not know and reads as one and the same; none where it reads by letters."""
@@ -96,6 +100,10 @@ class Domain(ABC):
         Raises UnsupportedError where the domain has none at hand.
         """
         raise UnsupportedError(f"domain {self.info.name} has no pictures of its own")
+
+    def statements(self) -> tuple[Statement, ...]:
+        """What can be said of its pictures: the prompts of its attributes, and more where a domain knows more words."""
+        return attribute_statements(self.info)
 
     def network(self, name: str) -> Network:
         """The network of that name; loaded once."""

@@ -36,8 +36,9 @@ def places(entry: Entry) -> list[Path]:
     if entry.place == "clip":
         return [own, Path("~/.cache/clip").expanduser() / entry.file]
     if entry.place == "huggingface":  # its cache is a tree of links by commit: read, not written
-        folder = _hub_cache() / f"models--{entry.repository.replace('/', '--')}" / "snapshots"
-        return [own, *sorted(folder.glob(f"*/{entry.file}"))]
+        repository = entry.repository.replace("/", "--")
+        own = own.with_name(repository) / entry.file  # files of one name lie in many repositories
+        return [own, *sorted((_hub_cache() / f"models--{repository}" / "snapshots").glob(f"*/{entry.file}"))]
     return [own]
 
 

@@ -9,7 +9,7 @@ at once and without a copy of each channel.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ from bench.errors import UnsupportedError
 
 SIDE = 299
 _SHARPNESS = -0.5  # Keys' a
+
+Kernel = Literal["bicubic", "bilinear"]
 
 
 def clean_resize(pictures: np.ndarray, memory: Tensor | None = None) -> Tensor:
@@ -47,26 +49,35 @@ def clean_resize(pictures: np.ndarray, memory: Tensor | None = None) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def taps(size: int) -> csr_array:
-    """The matrix [299, size], float64, that resamples a line of `size` numbers; every row sums to 1."""
-    scale = size / SIDE
+def taps(size: int, side: int = SIDE, kernel: Kernel = "bicubic") -> csr_array:
+    """The matrix [side, size], float64, with which PIL resamples a line of `size` numbers; every row sums to 1."""
+    weigh, radius = _KERNELS[kernel]
+    scale = size / side
     stretch = max(scale, 1.0)  # antialiasing: the kernel is as wide as the larger of the two grids' steps
-    reach = 2 * stretch
+    reach = radius * stretch
     columns, weights, starts = [], [], [0]
-    for center in (np.arange(SIDE) + 0.5) * scale:
+    for center in (np.arange(side) + 0.5) * scale:
         first, last = max(0, int(center - reach + 0.5)), min(size, int(center + reach + 0.5))
         near = np.arange(first, last)
-        value = _cubic(np.abs((near - center + 0.5) * (1 / stretch)))
+        value = weigh(np.abs((near - center + 0.5) * (1 / stretch)))
         columns.append(near)
         weights.append(value / value.sum())
         starts.append(starts[-1] + len(near))
-    return csr_array((np.concatenate(weights), np.concatenate(columns), starts), shape=(SIDE, size))
+    return csr_array((np.concatenate(weights), np.concatenate(columns), starts), shape=(side, size))
 
 
 def _cubic(x: np.ndarray) -> np.ndarray:
     a = _SHARPNESS
     inner = ((a + 2) * x - (a + 3)) * x * x + 1
     return np.where(x < 1, inner, np.where(x < 2, (((x - 5) * x + 8) * x - 4) * a, 0.0))
+
+
+def _triangle(x: np.ndarray) -> np.ndarray:
+    return np.maximum(1 - x, 0.0)
+
+
+# The kernels and their radii, in steps of the grid.
+_KERNELS = {"bicubic": (_cubic, 2), "bilinear": (_triangle, 1)}
 
 
 def resizer() -> Any:

@@ -20,6 +20,7 @@ PAGES = {
     "inversion": "leaderboards.pages.inversion",
     "representation": "leaderboards.pages.representation",
     "sampling": "leaderboards.pages.sampling",
+    "naming": "leaderboards.pages.naming",
     "dissection": "leaderboards.pages.dissection",
     "text": "leaderboards.pages.text",
     "validity": "leaderboards.pages.validity",

@@ -274,17 +274,18 @@ def test_another_file_under_the_same_name_is_an_error(listed, host, tmp_path):
 def test_files_are_where_their_library_looks(listed, tmp_path):
     by_place = {
         "torch-hub": "torch/hub/checkpoints/net.pt", "facenet": "torch/checkpoints/net.pt", "clip": "cache/weights/net.pt",
-        "huggingface": "cache/weights/net.pt",
+        "huggingface": "cache/weights/some--net/net.pt",
     }  # fmt: skip
     for place, file in by_place.items():
         listed(place=place, repository="some/net" if place == "huggingface" else "")
         assert fetch("net") == tmp_path / file
-    (tmp_path / "cache" / "weights" / "net.pt").unlink()
+    own = tmp_path / by_place["huggingface"]
+    own.unlink()
     snapshot = tmp_path / "hf" / "hub" / "models--some--net" / "snapshots" / "0abc"
     snapshot.mkdir(parents=True)
     (snapshot / "net.pt").write_bytes(BODY)
     assert cached("net") == snapshot / "net.pt"
-    assert places(catalogue.load_catalogue()["net"])[0] == tmp_path / "cache" / "weights" / "net.pt"
+    assert places(catalogue.load_catalogue()["net"])[0] == own
 
 
 @pytest.fixture
@@ -361,7 +362,7 @@ def test_plain_lines_now_and_then(capsys):
 
 def test_the_shipped_catalogue_is_sound(capsys):
     entries = load_catalogue()
-    files = [one.file for one in entries.values()]
+    files = [places(one)[0] for one in entries.values()]
     assert len(files) == len(set(files)) >= 40
     written = re.findall(r"^  (\S+):$", catalogue.FILE.read_text(), re.M)
     assert written == list(entries)  # YAML would let the second of two entries of one name win

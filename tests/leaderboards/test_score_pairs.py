@@ -312,7 +312,7 @@ def test_a_page_of_prompts_is_a_domain_and_what_was_not_fetched_is_said(tmp_path
     save(torch.zeros(2, 3, 32, 32), tmp_path / "a"), save(torch.full((2, 3, 32, 32), 0.5), tmp_path / "b")
     assert main(["score", "--domain", "rooms.yaml", "--before", "a", "--after", "b", "--target", "light"]) == 0
     said = capsys.readouterr().out
-    assert "effect, leakage, attribute dependency: the weights open-clip-vit-b-32-laion2b are not at hand" in said
+    assert "effect, leakage, attribute dependency: the weights open-clip-vit-b-16-laion2b are not at hand" in said
     rows = read_records(tmp_path / "results" / "score-b" / "summary.csv")
     mse = next(r for r in rows if r.metric == "mse")
     assert mse.value == pytest.approx((63 / 127.5) ** 2, rel=1e-5) and mse.domain == "rooms"

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bench.domains.heads.factors import FACTORS, INDEX
 from bench.domains.heads.phrases import APART, CLAIMS, NOUNS, OPENERS, UNSEEN_OPENERS, Claim
+from bench.domains.statements import Statement
 
 CLAIM = {claim.name: i for i, claim in enumerate(CLAIMS)}
 # Which wordings are kept from a network in training: the third and later ones of a claim, every third one from either network, so
@@ -93,8 +94,29 @@ def sentence(claims: Sequence[int], rules: Grammar, rng: np.random.Generator) ->
         elif not phrase.startswith("adj: "):
             after.append(phrase)
     noun = " ".join([*before, rules.nouns[rng.integers(len(rules.nouns))]])
-    head = f"{'an' if noun[0] in 'aeio' else 'a'} {noun}"
-    return " ".join([part for part in (rules.openers[rng.integers(len(rules.openers))], head, *after) if part])
+    return " ".join([part for part in (rules.openers[rng.integers(len(rules.openers))], _with_article(noun), *after) if part])
+
+
+def _with_article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeio' else 'a'} {noun}"
+
+
+def heads_statements() -> tuple[Statement, ...]:
+    """Every claim by itself, about a person, in the wordings that guide and judge have in common."""
+    return tuple(Statement(claim.factor, tuple(map(_alone, claim.phrases[:COMMON])), _end(claim)) for claim in CLAIMS)
+
+
+def _alone(phrase: str) -> str:
+    """A wording as a whole text: 'adj: old' is 'an old person'."""
+    place, _, rest = phrase.rpartition(": ")
+    noun = NOUNS[0]
+    return _with_article({"adj": f"{rest} {noun}", "with": f"{noun} with {rest}"}.get(place, f"{noun} {rest}"))
+
+
+def _end(claim: Claim) -> int:
+    """The end of its factor's range that a claim reaches: -1, +1, or 0 for neither."""
+    least, most = claim.where[claim.factor]
+    return int(most == 1) - int(least == 0)
 
 
 def consistent(mentions: Sequence[Sequence[int]], true: Tensor) -> Tensor:

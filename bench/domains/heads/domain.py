@@ -9,11 +9,13 @@ from torch import Tensor
 
 from bench.cards import Attribute, DomainInfo
 from bench.domains.base import Domain, Network
+from bench.domains.heads.captions import heads_statements
 from bench.domains.heads.factors import CLASSES, FACTORS, sample_factors
 from bench.domains.heads.networks import SPECS, HeadsNetwork
 from bench.domains.heads.renderer import render
 from bench.domains.heads.segmenter import SEGMENTERS, HeadsSegmenter
 from bench.domains.heads.text_networks import TEXT_SPECS, HeadsTextImage
+from bench.domains.statements import Statement
 from bench.errors import InputError, unknown
 from bench.generators.weights import load_card, load_safetensors
 
@@ -47,6 +49,10 @@ class HeadsDomain(Domain):
         factors = sample_factors(ids, seed=seed)
         parts = [render(part, size=size, supersample=2).rgb for part in factors.split(RENDER_CHUNK)]
         return torch.cat(parts).clamp(-1, 1)
+
+    def statements(self) -> tuple[Statement, ...]:
+        """Every claim that captions make, in the wordings that both text-image networks were trained on."""
+        return heads_statements()
 
     def load(self, name: str) -> Network:
         """The network of that name. Raises InputError where it is unknown, or its files are missing, damaged or not a pair."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,7 @@ from bench.tasks.editing.judged import GUIDE, guided, read_edits
 from bench.tasks.editing.plausible import Plausible, find_edge
 from bench.tasks.editing.protocol import ASSIGN_CODES, ASSIGN_SHARE
 from methods.base import Edit, Editor, Path, Request
-from metrics.assignment import assign, effect_matrix
+from metrics.assignment import Assignment, assign, effect_matrix
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,31 @@ def moves_of(cell: CellContext, plausible: Plausible, calibrate: Codes, guide_si
     return Moves({target: Move(target) for target in cell.settings.targets if target in editor.targets})
 
 
+def ways_of(editor: Editor) -> tuple[int, ...]:
+    """The signs of strengths that an editor's components take."""
+    return (1, -1) if editor.signed else (1,)
+
+
+def component_edges(cell: CellContext, plausible: Plausible, calibrate: Codes) -> dict[str, float]:
+    """Each component's plausible edge, the nearer of its two; a component that has no plausible step is left out."""
+    edges = {}
+    for name in map(str, cell.fitted.editor.targets):
+        path = Move(name).path(cell, calibrate)
+        edge = min(find_edge(plausible, path, way).strength for way in ways_of(cell.fitted.editor))
+        if edge > 0:
+            edges[name] = edge
+    return edges
+
+
+def component_edits(cell: CellContext, edges: Mapping[str, float], codes: Codes, share: float = ASSIGN_SHARE) -> list[Edit]:
+    """Steps of a share of its edge along every component, forward and, where the editor can, back."""
+    edits = []
+    for name, edge in edges.items():
+        path = Move(name).path(cell, codes)
+        edits += [path.at(way * share * edge) for way in ways_of(cell.fitted.editor)]
+    return edits
+
+
 def assigned(cell: CellContext, plausible: Plausible, calibrate: Codes, guide_sigma: np.ndarray) -> Moves:
     """Each target's component, by what steps along all components do to the guide's scores of fit codes.
 
@@ -60,25 +86,27 @@ def assigned(cell: CellContext, plausible: Plausible, calibrate: Codes, guide_si
     editor, names = cell.fitted.editor, guided(cell.domain)
     columns = [cell.domain.info.names.index(name) for name in names]
     codes = cell.bank.codes(Space.Z)[:ASSIGN_CODES]
-    ways = (1, -1) if editor.signed else (1,)
-    components, edits = [], [Edit(codes)]
-    for name in editor.targets:
-        move = Move(str(name))
-        edge = min(find_edge(plausible, move.path(cell, calibrate), way).strength for way in ways)
-        if edge > 0:
-            path = move.path(cell, codes)
-            components.append(str(name))
-            edits += [path.at(way * ASSIGN_SHARE * edge) for way in ways]
+    edges = component_edges(cell, plausible, calibrate)
+    components, edits = list(edges), [Edit(codes), *component_edits(cell, edges, codes)]
     readings, _ = read_edits(cell.passes, cell.domain, {GUIDE: cell.domain.guide("attributes")}, edits)
     scores = torch.stack([one[GUIDE] for one in readings]).double().numpy()[:, :, columns]
     scores = scores[:, np.isfinite(scores).all((0, 2))]
     if not components or not scores.shape[1]:
         reason = "no component makes a plausible step that the guide can read"
         return Moves({}, {"components": len(editor.targets), "reason": reason})
-    after = scores[1:].reshape(len(components), len(ways), *scores.shape[1:])
+    after = scores[1:].reshape(len(components), -1, *scores.shape[1:])
     effects = effect_matrix(scores[0], after if editor.signed else after[:, 0], guide_sigma[columns])
     found = assign(effects, names, [target for target in cell.settings.targets if target in names])
-    facts = {
+    moves = {target: Move(components[one.component], one.sign) for target, one in found.items()}
+    facts = assignment_facts(found, components, effects, names)
+    return Moves(moves, {"components": len(editor.targets), "codes": int(scores.shape[1]), "targets": facts})
+
+
+def assignment_facts(
+    found: Mapping[str, Assignment], components: Sequence[str], effects: np.ndarray, names: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """By target, what records say of an assignment. components: the rows of effects [K, A]; names: its columns."""
+    return {
         target: {
             "component": components[one.component],
             "sign": one.sign,
@@ -89,5 +117,3 @@ def assigned(cell: CellContext, plausible: Plausible, calibrate: Codes, guide_si
         }
         for target, one in found.items()
     }
-    moves = {target: Move(components[one.component], one.sign) for target, one in found.items()}
-    return Moves(moves, {"components": len(editor.targets), "codes": int(scores.shape[1]), "targets": facts})

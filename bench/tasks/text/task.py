@@ -56,10 +56,14 @@ class TextTask(Task):
                 raise unknown("metric of the text task", metric, metric_names())
 
     def protocol(self, settings: pydantic.BaseModel, domain: Domain, seed: int) -> dict[str, Any]:
-        """Sizes, prompts, rules, seed, networks and versions; not which metrics show."""
+        """Sizes, prompts, rules, seed, networks and versions; not which metrics show.
+
+        Raises InputError for a prompt that the judge of texts cannot read to its end.
+        """
         judges = {**_judges(domain), "text_image": text_judge(domain)}
         guide = domain.guide("attributes")
         texts = {(t, s): settings.texts(domain.info, t, s) for t in settings.targets for s in editing.SIGNS}
+        judges["text_image"].check_texts([text for some in texts.values() for text in some])
         return {
             "task": self.name,
             "version": self.version,

@@ -42,6 +42,7 @@ BUILT_IN: dict[str, dict[str, tuple[str, str]]] = {
         "hessian_penalty": (
             "methods.unsupervised.hessian_penalty:HessianPenalty", "orthogonal basis of least curvature (Peebles et al. 2020)",
         ),
+        "axes": ("methods.unsupervised.axes:Axes", "coordinates of codes that training made interpretable (EigenGAN and others)"),
         "ganspace": ("methods.unsupervised.ganspace:GANSpace", "PCA of sampled codes, layer-wise edits (Harkonen et al. 2020)"),
     },
     "metrics": {

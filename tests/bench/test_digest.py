@@ -57,3 +57,12 @@ def test_a_plugin_depends_on_the_modules_of_this_repository(package):
 def test_a_module_without_source_is_an_error():
     with pytest.raises(ImportError, match="no source file for module nosuchmodule_z"):
         CodeDigests().of("nosuchmodule_z")
+
+
+def test_a_word_in_the_report_or_a_new_methods_line_voids_no_fit():
+    digests = CodeDigests()
+    digests.of("bench.passes", "bench.tasks.editing.task", "bench.generators.heads_oracle", "methods.unsupervised.sefa")
+    read = {name for name, source in digests._files.items() if source is not None}
+    assert {"metrics.reading", "bench.generators.base", "methods.base", "bench.interventions"} <= read
+    assert not {name for name in read if name.startswith(("leaderboards", "bench.cli", "bench.training", "bench.runner"))}
+    assert digests.of("bench.generators.load") and "bench.registry" not in read

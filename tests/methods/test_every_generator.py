@@ -26,6 +26,7 @@ from bench.generators.stylegan import GENFORCE as STYLEGAN
 from bench.generators.stylegan2 import ADA
 from methods.base import FitContext, Request
 from methods.supervised.interfacegan import InterFaceGAN
+from methods.unsupervised.axes import Axes
 from methods.unsupervised.ganspace import GANSpace
 from methods.unsupervised.hessian_penalty import HessianPenalty
 from methods.unsupervised.sefa import SeFa
@@ -77,6 +78,7 @@ METHODS = {
     "sefa": (SeFa, {}),
     "ganspace": (GANSpace, {"num_samples": 2}),
     "hessian_penalty": (HessianPenalty, {"steps": 2, "batch": 2, "activeness_samples": 2}),
+    "axes": (Axes, {"activeness_samples": 2, "index_codes": 4}),
 }
 
 
@@ -161,12 +163,12 @@ def test_it_edits_in_every_space_or_says_why_not(name, method):
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", MAKERS)
 def test_the_defaults_work_in_w_or_where_there_is_none_in_z(name, method):
-    """hessian_penalty is at home in z, as in its paper."""
+    """hessian_penalty and axes are at home in z, as in their papers."""
     generator, (kind, options) = make(name), METHODS[method]
     one = kind(**options)
     assert one.supports(generator.info, DOMAIN) is None
     fitted = one.fit(context(generator))
-    home = "w" if "w" in generator.info.spaces and method != "hessian_penalty" else "z"
+    home = "w" if "w" in generator.info.spaces and method not in ("hessian_penalty", "axes") else "z"
     assert str(fitted.editor.space) in (home, f"{home}+")
     check_edits(generator, fitted)
 

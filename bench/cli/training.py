@@ -9,6 +9,11 @@ import typer
 
 TRAINERS = {
     "heads-stylegan2": "bench.training.stylegan2:train_stylegan2",
+    "heads-dcgan": "bench.training.dcgan:train_heads_dcgan",
+    "heads-pggan": "bench.training.pggan:train_heads_pggan",
+    "heads-stylegan": "bench.training.stylegan:train_heads_stylegan",
+    "heads-biggan": "bench.training.biggan:train_heads_biggan",
+    "heads-eigengan": "bench.training.eigengan:train_heads_eigengan",
     "heads-networks": "bench.training.heads_networks:train_heads_networks",
     "heads-segmenters": "bench.training.heads_segmenters:train_heads_segmenters",
     "heads-text": "bench.training.heads_text:train_heads_text",

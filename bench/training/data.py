@@ -12,6 +12,8 @@ from torch import Tensor
 from bench.errors import InputError
 
 RENDER_CHUNK = 64
+# The classes of heads for class-conditional networks, in the order of their columns.
+CLASSES = ("neither", "beard", "glasses", "glasses and beard")
 
 
 def to_bytes(images: Tensor) -> np.ndarray:
@@ -28,6 +30,14 @@ def render_heads(ids: np.ndarray, *, seed: int, size: int) -> np.ndarray:
         return to_bytes(render(sample_factors(torch.from_numpy(ids), seed=seed), size=size, supersample=2).rgb)
 
 
+def head_classes(ids: np.ndarray, *, seed: int) -> Tensor:
+    """One-hot rows [N, 4] of CLASSES of the heads that `render_heads` draws for these ids."""
+    from bench.domains.heads.factors import INDEX, sample_factors
+
+    worn = sample_factors(torch.from_numpy(ids), seed=seed)[:, [INDEX["glasses"], INDEX["beard"]]] > 0.5
+    return torch.nn.functional.one_hot(2 * worn[:, 0].long() + worn[:, 1].long(), len(CLASSES)).float()
+
+
 class Pictures(Protocol):
     """What a trainer asks of its data. `refreshed` counts the pictures that this process should have replaced so far."""
 
@@ -37,6 +47,9 @@ class Pictures(Protocol):
 
     def batch(self, index: Tensor, device: torch.device | str = "cpu") -> Tensor:
         """Pictures float32 [n, 3, R, R] in [-1, 1]."""
+
+    def labels(self, index: Tensor, device: torch.device | str = "cpu") -> Tensor:
+        """Their one-hot class rows [n, K]. Raises InputError where the data has no classes."""
 
 
 class HeadPictures:
@@ -79,6 +92,9 @@ class HeadPictures:
     def batch(self, index: Tensor, device: torch.device | str = "cpu") -> Tensor:
         return _to_float(self.images[index.numpy()], device)
 
+    def labels(self, index: Tensor, device: torch.device | str = "cpu") -> Tensor:
+        return head_classes(self.held[index.numpy()] - 1, seed=self.seed).to(device)
+
 
 class FilePictures:
     """Pictures of a `.npy` file, uint8 [N, 3, R, R]; every process draws from all of them and none is replaced."""
@@ -100,6 +116,9 @@ class FilePictures:
 
     def batch(self, index: Tensor, device: torch.device | str = "cpu") -> Tensor:
         return _to_float(self.images[index.numpy()], device)
+
+    def labels(self, index: Tensor, device: torch.device | str = "cpu") -> Tensor:
+        raise InputError("a class-conditional network cannot learn from a file of pictures, which says nothing of classes")
 
 
 def _to_float(images: np.ndarray, device: torch.device | str) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -39,10 +39,15 @@ class Flat:
         return {name: vector[span].view(p.shape) for name, p, span in self.spans()}
 
     @torch.no_grad()
-    def load(self, tensors: dict[str, Tensor]) -> None:
-        """Set the parameters from tensors by name; names that are no parameters are passed over."""
+    def load(self, tensors: Mapping[str, Tensor], *, into: Tensor | None = None) -> None:
+        """Set the parameters, or another vector of this layout, from tensors by name.
+
+        Names that are no parameters are passed over, and parameters that are not named stay.
+        """
+        vector = self.vector if into is None else into
         for name, _, span in self.spans():
-            self.vector[span].copy_(tensors[name].reshape(-1))
+            if name in tensors:
+                vector[span].copy_(tensors[name].reshape(-1))
 
     def zero_grad(self) -> None:
         self.vector.grad.zero_()

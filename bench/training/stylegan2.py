@@ -1,230 +1,86 @@
-"""Train the StyleGAN2 of the `heads` domain: `python -m bench.training.stylegan2 --minutes 110 --out DIR`.
-
-The folder holds `state.pt` (to resume exactly), `ema-<kimg>.safetensors` and `samples-<kimg>.png` (averaged weights, ids 0-63),
-`discriminator.safetensors` (with an EMA file, enough for a warm start elsewhere), `log.txt` and the training pictures.
-"""
+"""Train the StyleGAN2 of the `heads` domain: `python -m bench.training.stylegan2 --minutes 110 --out DIR`."""
 
 from __future__ import annotations
 
 import argparse
-import os
-import signal
-import tempfile
-import time
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-import torch.multiprocessing as mp
+from torch import Tensor
 
-from bench.errors import InputError, LatentbenchError
-from bench.generators.weights import load_safetensors, save_half
-from bench.training.checkpoints import prune, read_state, write_grid, write_state
-from bench.training.data import FilePictures, HeadPictures
-from bench.training.processes import Group, has_bfloat16, keep_memory
-from bench.training.trainer import Config, Trainer, config_from
+from bench.errors import LatentbenchError
+from bench.generators.stylegan2 import StyleGAN2
+from bench.generators.stylegan2_layers import no_noise
+from bench.streams import normal_rows
+from bench.training.discriminator import Discriminator
+from bench.training.gan import mixed_rows
+from bench.training.gan_loop import train
+from bench.training.recipe import Draw, Recipe
 
-LOG_EVERY = 128
-POLL_EVERY = 16
-SAVE_SECONDS = 300.0
-SNAPSHOT_IMAGES = 20_000
+MEAN_W_SAMPLES = 16_384
+
+
+@dataclass(frozen=True)
+class Config(Recipe):
+    """StyleGAN2's training (Karras et al. 2020): non-saturating loss with lazy R1.
+
+    mixing: probability that a step mixes styles. noise_from: pictures seen before noise inputs join. From the start on, the
+    networks here put noise in the place of detail: at 40 thousand pictures all edges of samples came from it, and without it they
+    were blurs.
+    """
+
+    name: ClassVar[str] = "heads-stylegan2"
+    half_on_cpu: ClassVar[bool] = True
+
+    w_dim: int = 64
+    mapping_layers: int = 4
+    mixing: float = 0.3
+    noise_from: int = 1_000_000
+
+    @property
+    def ladder(self) -> dict[int, int]:
+        return {4 * 2**i: c for i, c in enumerate(self.channels)}
+
+    def generator(self, blocks: int, level: float) -> StyleGAN2:
+        widths = [self.w_dim] * self.mapping_layers
+        return StyleGAN2(name=self.name, domain="heads", z_dim=self.z_dim, widths=widths, channels=self.ladder)
+
+    def discriminator(self, blocks: int) -> Discriminator:
+        return Discriminator(self.ladder)
+
+    def pictures(
+        self, generator: StyleGAN2, n: int, draw: Draw, *, images: int, labels: Tensor | None, dtype: torch.dtype
+    ) -> Tensor:
+        """With random noise inputs, and styles of two codes in some steps."""
+        synthesis = generator.synthesis
+        synthesis.compute_dtype = dtype
+        rows = synthesis.num_ws
+        w = generator.mapping(draw.normal(n, self.z_dim))
+        if float(draw.uniform()) < self.mixing:
+            cut = draw.integers(1, rows, n)
+            ws = mixed_rows(w, generator.mapping(draw.normal(n, self.z_dim)), rows, cut)
+        else:
+            ws = w[:, None].expand(-1, rows, -1)
+        noise = lambda name, layer: draw.normal(n, 1, layer.resolution, layer.resolution)  # noqa: E731
+        if images < self.noise_from:
+            noise = no_noise  # the strengths stay at 0, where they begin
+        return synthesis(synthesis.styles(ws), noise=noise)
+
+    def finish(self, frozen: StyleGAN2) -> None:
+        """Its own mean w, for truncation."""
+        z = normal_rows(torch.arange(MEAN_W_SAMPLES), self.z_dim, seed=self.seed, name="mean-w")
+        frozen.mapping.w_avg.copy_(frozen.mapping(z).mean(0))
 
 
 def train_stylegan2(
-    out: Path,
-    *,
-    minutes: float,
-    config: Config | Mapping[str, Any] | None = None,
-    resume: bool = True,
-    device: str = "cpu",
-    processes: int | None = None,
-    warm_start: tuple[Path, Path] | None = None,
-    pictures: Path | None = None,
-    max_steps: int | None = None,
+    out: Path, *, minutes: float, config: Config | Mapping[str, Any] | None = None, device: str = "cpu", **choices: Any
 ) -> Path:
-    """Train for so many minutes of wall-clock time, rendering included; gives back the file of averaged weights.
-
-    resume: go on from DIR/state.pt where it exists. warm_start: files of a generator and a discriminator to begin from where it
-    does not. pictures: a .npy file to learn instead of rendered heads. max_steps: stop at this step of the whole training.
-    Raises InputError for settings, states or files that do not fit, and where training diverged.
-    """
-    config = config if isinstance(config, Config) else config_from(config)
-    processes = processes or (2 if device == "cpu" and (os.cpu_count() or 1) > 1 else 1)
-    if device != "cpu" and processes > 1:
-        raise InputError(f"training on {device} runs in one process, not {processes}")
-    out = Path(out).absolute()
-    out.mkdir(parents=True, exist_ok=True)
-    run = Run(out, time.monotonic() + 60 * minutes, config, resume, device, processes, warm_start, pictures, max_steps)
-    # What can be wrong is found before other processes start.
-    config.check(processes)
-    run.state()
-    with tempfile.TemporaryDirectory() as folder:
-        rendezvous = Path(folder) / "rendezvous"
-        context = mp.get_context("spawn")
-        others = [context.Process(target=run.work, args=(rank, rendezvous), daemon=True) for rank in range(1, processes)]
-        for other in others:
-            other.start()
-        try:
-            run.work(0, rendezvous)
-        finally:
-            for other in others:
-                other.join(timeout=20)
-                if other.is_alive():
-                    other.terminate()
-    return out / "ema.safetensors"
-
-
-@dataclass
-class Run:
-    """One call of `train_stylegan2`, as every process sees it. deadline: of time.monotonic."""
-
-    out: Path
-    deadline: float
-    config: Config
-    resume: bool
-    device: str
-    processes: int
-    warm_start: tuple[Path, Path] | None
-    pictures: Path | None
-    max_steps: int | None
-    stopped: bool = False
-
-    def state(self) -> dict[str, Any] | None:
-        return read_state(self.out / "state.pt", self.config.as_dict()) if self.resume else None
-
-    def work(self, rank: int, rendezvous: Path) -> None:
-        """Train in this process until time is up. Process 0 decides, writes and speaks; it restores the caller's settings."""
-        threads = torch.get_num_threads()
-        handlers = {}
-        if rank == 0:
-            handlers = _on_signals(self._stop)
-        else:
-            _on_signals(signal.SIG_IGN)
-        keep_memory()
-        torch.set_flush_denormal(True)
-        if self.processes > 1:
-            torch.set_num_threads(1)
-        group = Group(rank, self.processes, rendezvous)
-        try:
-            self._train(group)
-        finally:
-            group.close()
-            torch.set_num_threads(threads)
-            torch.set_flush_denormal(False)
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
-
-    def _stop(self, *_: object) -> None:
-        self.stopped = True
-
-    def _train(self, group: Group) -> None:
-        fast = self.device != "cpu" or has_bfloat16()
-        trainer = Trainer(self.config, group, device=self.device, dtype=torch.bfloat16 if fast else torch.float32)
-        state = self.state()
-        if state is not None:
-            trainer.load_state(state)
-        elif self.warm_start is not None:
-            trainer.warm_start(*(load_safetensors(path) for path in self.warm_start))
-        log = Log(self.out / "log.txt", trainer) if group.rank == 0 else None
-        pictures = self._pictures(group)
-        begin = time.monotonic()
-        made = pictures.prepare(trainer.refreshed)
-        if log:
-            log.say(f"start at step {trainer.steps}, {group.size} process(es), {trainer.dtype}, on {self.device}: {self.config}")
-            log.say(f"{made} of {len(pictures)} pictures rendered in {time.monotonic() - begin:.0f} s")
-        group.barrier()
-        if log:
-            log.reset()
-
-        saved = time.monotonic()
-        stop = torch.zeros(())
-        while True:
-            if trainer.steps % POLL_EVERY == 0:
-                stop.fill_(float(self.stopped or time.monotonic() >= self.deadline))
-                if group.broadcast(stop):
-                    break
-            if self.max_steps is not None and trainer.steps >= self.max_steps:
-                break
-            report = trainer.step(pictures)
-            if log is None:
-                continue
-            log.add(astuple(report))
-            if trainer.images // SNAPSHOT_IMAGES > (trainer.images - self.config.batch) // SNAPSHOT_IMAGES:
-                self._snapshot(trainer, f"{trainer.images // 1000:06d}")
-            if time.monotonic() - saved > SAVE_SECONDS:
-                self._save(trainer)
-                saved = time.monotonic()
-        if log:
-            self._save(trainer)
-            self._snapshot(trainer, f"{trainer.images // 1000:06d}")
-            save_half(trainer.averaged().state_dict(), self.out / "ema.safetensors", {"kimg": f"{trainer.images / 1000:.1f}"})
-            log.say(f"stopped at step {trainer.steps}, {trainer.images / 1000:.1f} kimg")
-
-    def _pictures(self, group: Group) -> HeadPictures | FilePictures:
-        size, config = self.config.resolution, self.config
-        if self.pictures is not None:
-            return FilePictures(self.pictures, size=size)
-        return HeadPictures(
-            self.out / "pictures", total=config.total, rank=group.rank, processes=group.size, seed=config.seed + 1, size=size
-        )
-
-    def _save(self, trainer: Trainer) -> None:
-        if not trainer.healthy():
-            text = "weights are not finite; the last good state is kept"
-            raise InputError(f"training diverged by step {trainer.steps}: {text} in {self.out}")
-        write_state(trainer.state(), self.out / "state.pt")
-
-    def _snapshot(self, trainer: Trainer, tag: str) -> None:
-        """Averaged weights, their pictures and the discriminator; only the last few of each kind stay."""
-        frozen = trainer.averaged()
-        codes = frozen.sample(torch.arange(64), seed=0)
-        with torch.no_grad():
-            images = torch.cat([frozen.synthesize(codes[i : i + 16]) for i in range(0, 64, 16)])
-        write_grid(images, self.out / f"samples-{tag}.png")
-        save_half(frozen.state_dict(), self.out / f"ema-{tag}.safetensors", {"kimg": tag})
-        save_half(trainer.discriminator.state_dict(), self.out / "discriminator.safetensors", {"kimg": tag})
-        prune(self.out, "ema-*.safetensors")
-        prune(self.out, "samples-*.png")
-
-
-class Log:
-    """Means over LOG_EVERY steps, printed and appended to a file."""
-
-    def __init__(self, path: Path, trainer: Trainer) -> None:
-        self.path, self.trainer, self.begin = path, trainer, time.monotonic()
-        self.reset()
-
-    def reset(self) -> None:
-        self.sums, self.steps, self.since = torch.zeros(5, dtype=torch.float64), 0, time.monotonic()
-
-    def say(self, text: str) -> None:
-        print(text, flush=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(text + "\n")
-
-    def add(self, figures: tuple[float, ...]) -> None:
-        self.sums += torch.tensor(figures, dtype=torch.float64)
-        self.steps += 1
-        if self.steps < LOG_EVERY:
-            return
-        real, fake, loss_g, loss_d, r1 = (self.sums / self.steps).tolist()
-        now, images = time.monotonic(), self.steps * self.trainer.config.batch
-        minutes, speed = (now - self.begin) / 60, (now - self.since) / images * 1000
-        self.say(
-            f"kimg {self.trainer.images / 1000:.1f}  min {minutes:.1f}  ms/img {speed:.2f}  "
-            f"real {real:.2f}  fake {fake:.2f}  loss_g {loss_g:.2f}  loss_d {loss_d:.2f}  r1 {r1:.3f}"
-        )
-        self.reset()
-
-
-def _on_signals(handler: Any) -> dict[int, Any]:
-    """Set the handler of interrupt and termination; gives back the old ones. Outside the main thread nothing is set."""
-    try:
-        return {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:
-        return {}
+    """Train for so many minutes under these settings; choices: as of gan_loop.train. Gives back the file of averaged weights."""
+    recipe = config if isinstance(config, Config) else Config.of(config)
+    return train(out, recipe=recipe, minutes=minutes, device=device, **choices)
 
 
 def main(arguments: list[str] | None = None) -> int:

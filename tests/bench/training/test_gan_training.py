@@ -12,18 +12,18 @@ import torch.nn.functional as F
 from bench.errors import InputError
 from bench.generators.stylegan2 import StyleGAN2
 from bench.generators.weights import load_safetensors
-from bench.training import stylegan2 as training
+from bench.training import gan_loop as training
 from bench.training.checkpoints import prune, read_state, write_grid
 from bench.training.data import FilePictures, HeadPictures
 from bench.training.discriminator import Discriminator, group_deviation
 from bench.training.flat import Flat
 from bench.training.gan import FLOOR, average_weight, mixed_rows, r1_penalty, shared_pass
 from bench.training.processes import Group
-from bench.training.stylegan2 import train_stylegan2
-from bench.training.trainer import Config, Trainer, config_from
+from bench.training.stylegan2 import Config, train_stylegan2
+from bench.training.trainer import Trainer
 
 TINY = {"channels": [8, 4], "z_dim": 6, "w_dim": 5, "mapping_layers": 2, "batch": 8, "total": 32}
-CONFIG = config_from(TINY)
+CONFIG = Config.of(TINY)
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path, pictures):
 
 def test_noise_inputs_join_when_it_is_their_time(tmp_path, pictures):
     for noise_from, joined in ((24, False), (16, True)):
-        config = config_from({**TINY, "noise_from": noise_from})
+        config = Config.of({**TINY, "noise_from": noise_from})
         run(tmp_path / str(noise_from), pictures, 3, config=config)  # the third step has seen 16 pictures
         state = load_safetensors(tmp_path / str(noise_from) / "ema.safetensors")
         strengths = [float(value) for name, value in state.items() if name.endswith("noise_strength")]
@@ -177,7 +177,7 @@ def test_two_processes_train_together(tmp_path, pictures):
 
 def test_a_state_of_other_settings_is_refused(tmp_path, pictures):
     run(tmp_path / "out", pictures, 1)
-    other = config_from({**TINY, "gamma": 0.5})
+    other = Config.of({**TINY, "gamma": 0.5})
     with pytest.raises(InputError, match="gamma 0.1 there, 0.5 here"):
         run(tmp_path / "out", pictures, 2, config=other)
     fresh = run(tmp_path / "out", pictures, 2, config=other, resume=False)
@@ -218,18 +218,18 @@ def test_a_warm_start_goes_on_from_published_weights(tmp_path, pictures):
     torch.testing.assert_close(trainer.discriminator.state_dict()["out.weight"], discriminator["out.weight"])
     assert run(tmp_path / "second", pictures, 1, warm_start=files)["steps"] == 1
     with pytest.raises(InputError, match="other layers or sizes"):
-        Trainer(config_from({**TINY, "channels": [8, 8]}), Group(0, 1)).warm_start(generator, discriminator)
+        Trainer(Config.of({**TINY, "channels": [8, 8]}), Group(0, 1)).warm_start(generator, discriminator)
 
 
 def test_settings_that_cannot_work_are_refused(tmp_path, pictures):
     with pytest.raises(InputError, match="unknown training settings"):
-        config_from({"gama": 1})
+        Config.of({"gama": 1})
     with pytest.raises(InputError, match="multiple of 16 for 4"):
         Config(batch=24).check(4)
     with pytest.raises(InputError, match="one process"):
         run(tmp_path, pictures, 1, device="cuda", processes=2)
     with pytest.raises(InputError, match="must be uint8"):
-        run(tmp_path, pictures, 1, config=config_from({**TINY, "channels": [8, 8, 4]}))
+        run(tmp_path, pictures, 1, config=Config.of({**TINY, "channels": [8, 8, 4]}))
     with pytest.raises(InputError, match="cannot be read"):
         FilePictures(tmp_path / "none.npy", size=8)
 

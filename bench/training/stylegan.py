@@ -1,0 +1,95 @@
+"""Train the StyleGAN of `heads` (Karras et al. 2019): grown, styles of two codes, noise inputs, non-saturating loss with R1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from bench.generators.stylegan import StyleGAN
+from bench.streams import normal_rows
+from bench.training.gan import mixed_rows
+from bench.training.gan_loop import train
+from bench.training.progressive import BlurDown, Growing, GrowingDiscriminator, draw_normal, set_level
+from bench.training.recipe import Draw, as_trained, pixels_last
+
+MEAN_W_SAMPLES = 16_384
+
+
+@dataclass(frozen=True)
+class StyleGANRecipe(Growing):
+    """Begins at 8x8, as there. gamma is a tenth of the paper's, which is for pictures of up to 1024x1024.
+
+    mixing: probability that a picture has the styles of two codes. noise_from: pictures seen before noise inputs join: in small
+    networks they take the place of detail until edges are learned.
+    """
+
+    name: ClassVar[str] = "heads-stylegan"
+
+    channels: tuple[int, ...] = (96, 96, 48, 24, 12)
+    learning_rate: float = 2e-3
+    gamma: float = 1.0
+    first: int = 2
+    w_dim: int = 64
+    mapping_layers: int = 4
+    mixing: float = 0.9
+    noise_from: int = 150_000
+
+    def generator(self, blocks: int, level: float) -> StyleGAN:
+        generator = StyleGAN(
+            name=self.name,
+            domain="heads",
+            z_dim=self.z_dim,
+            widths=[self.w_dim] * self.mapping_layers,
+            channels=self.channels[:blocks],
+            fused_from=8,
+            level=level,
+        )
+        draw_normal(generator)
+        # Not ones, as there: AdaIN would divide them by the deviation of what noise adds, and here noise comes late.
+        nn.init.normal_(generator.synthesis.layer0.const)
+        for name, value in generator.named_parameters():
+            if name.startswith("mapping.") and value.dim() > 1:
+                # At a hundredth of the learning rate weights are stored a hundred times as large.
+                value.data.div_(generator.lr_multiplier)
+        for name, noise in generator.named_buffers():
+            if name.endswith("apply_noise.noise"):
+                noise.normal_()
+        return generator
+
+    def discriminator(self, blocks: int) -> GrowingDiscriminator:
+        return GrowingDiscriminator(self.channels[:blocks], BlurDown)
+
+    def before_step(self, generator: StyleGAN, discriminator: GrowingDiscriminator, level: float) -> None:
+        set_level(generator.synthesis, level)
+        discriminator.level = level
+
+    def pictures(
+        self, generator: StyleGAN, n: int, draw: Draw, *, images: int, labels: Tensor | None, dtype: torch.dtype
+    ) -> Tensor:
+        synthesis = generator.synthesis
+        first, second = (generator.mapping(draw.normal(n, self.z_dim), None) for _ in range(2))
+        cut = draw.integers(1, synthesis.num_ws, n).masked_fill(draw.uniform(n) >= self.mixing, synthesis.num_ws)
+        styles = synthesis.styles(mixed_rows(first, second, synthesis.num_ws, cut))
+        noise = lambda name, stored: draw.normal(n, *stored.shape[1:])  # noqa: E731
+        if images < self.noise_from:
+            noise = lambda name, stored: None  # noqa: E731
+        with as_trained(dtype, draw.device):
+            return synthesis(styles, noise=noise, visit=pixels_last).float()
+
+    def finish(self, frozen: StyleGAN) -> None:
+        """Its own mean w, for truncation, and up-convolutions in the form that published networks of this size have."""
+        set_level(frozen.synthesis, frozen.synthesis.level)
+        frozen.fused_from = None
+        for _, layer in frozen.synthesis.layers():
+            if layer.fused:
+                layer.fused = False
+                layer.weight.copy_(layer.weight.flip(2, 3))
+        z = normal_rows(torch.arange(MEAN_W_SAMPLES), self.z_dim, seed=self.seed, name="mean-w")
+        frozen.truncation.w_avg.copy_(frozen.mapping(z, None).mean(0))
+
+
+train_heads_stylegan = partial(train, recipe=StyleGANRecipe(), processes=1)

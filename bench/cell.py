@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+from uuid import uuid4
 
 from torch import Tensor
 
@@ -84,9 +85,10 @@ class Workbench(Catalogue):
         self.store, self.device_name, self.batch, self.debug = store, device, batch, debug
         self.progress = progress or Silent()
         self._code = CodeDigests()
+        self._token = uuid4().hex
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _workbench, (self.suite, self.registry, self.store, self.device_name, self.batch, self.debug)
+        return _workbench, (self._token, self.suite, self.registry, self.store, self.device_name, self.batch, self.debug)
 
     # Keys: everything that determines a value.
 
@@ -284,5 +286,13 @@ def _cell_result(tensors: Mapping[str, Tensor], facts: dict[str, Any]) -> CellRe
     return CellResult(parts["array"], facts, parts["picture"])
 
 
-def _workbench(suite: Suite, registry: Registry, store: Store, device: str, batch: int, debug: bool) -> Workbench:
-    return Workbench(suite, registry, store, device=device, batch=batch, debug=debug)
+# The last workbench that came to this process, by its token: the jobs of one run share what it has loaded.
+_came: dict[str, Workbench] = {}
+
+
+def _workbench(token: str, suite: Suite, registry: Registry, store: Store, device: str, batch: int, debug: bool) -> Workbench:
+    """The workbench in another process, made when the first of its jobs comes."""
+    if token not in _came:
+        _came.clear()
+        _came[token] = Workbench(suite, registry, store, device=device, batch=batch, debug=debug)
+    return _came[token]

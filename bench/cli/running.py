@@ -16,6 +16,7 @@ def run(
     seed: Annotated[int | None, typer.Option(help="Instead of the suite's.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
     batch: Annotated[int, typer.Option(help="Pictures in memory at a time; changes no number.")] = 64,
+    workers: Annotated[int, typer.Option(help="Processes that share the work and the cores.")] = 1,
 ) -> int:
     """Run a suite: fit the methods, measure them, write tables and a report. A run that was stopped goes on where it was."""
     from bench.library import check_batch, compose, prepare_out
@@ -34,9 +35,12 @@ def run(
 
     from bench.progress import make_progress
     from bench.runner import run_suite
+    from bench.workers import shared_out
 
     debug = bool((context.obj or {}).get("debug"))
-    result = run_suite(chosen, registry=registry, device=device, batch=batch, progress=make_progress(), debug=debug)
+    told = {"progress": make_progress(), "debug": debug}
+    with shared_out(workers) as executor:
+        result = run_suite(chosen, registry=registry, device=device, batch=batch, executor=executor, **told)
     from leaderboards.write import write_results
 
     start = time.perf_counter()

@@ -1,0 +1,42 @@
+"""The generators of heads that ship with the package beside heads-stylegan2: small ones of the field's other architectures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from torch import Tensor
+
+from bench.errors import InputError
+from bench.generators.base import Generator
+from bench.generators.forms import find_form
+from bench.generators.weights import load_card, load_safetensors
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+def weights_of(name: str) -> Path:
+    """Where the weights of a shipped generator lie; its card beside them ends in .json, its sample grid in .png."""
+    return WEIGHTS / f"{name.replace('-', '_')}.safetensors"
+
+
+def build(state: Mapping[str, Tensor], name: str, description: str = "") -> Generator:
+    """A generator of heads from its weights, of the architecture that their names tell. Raises InputError where none does."""
+    form = find_form(state)
+    if form is None:
+        raise InputError(f"the weights of {name} are of no known architecture")
+    generator = form.build(dict(state), {}, name, "heads")
+    generator.info = replace(generator.info, description=description)
+    return generator
+
+
+def shipped(name: str) -> Generator:
+    """The generator of that name, as `latentbench train NAME` made it. Raises InputError for absent or damaged files."""
+    path = weights_of(name)
+    card = load_card(path.with_suffix(".json"))
+    return build(load_safetensors(path, sha256=card.get("sha256")), name, card.get("description", ""))
+
+
+heads_dcgan = partial(shipped, "heads-dcgan")

@@ -149,6 +149,8 @@ class Rows:
         if not there[0]:
             why = "no component has a name that can be judged"
             return Measured(self._record(one, **{**fields, "status": "unreached", "reason": why}), rows)
-        value, (low, high) = float(rows[0]), interval(rows[1:])
+        # What has no worst (chance) is over the replicates that hold a name.
+        known = rows[1:][~np.isnan(rows[1:])]
+        value, (low, high) = float(rows[0]), interval(known) if len(known) else (np.inf, -np.inf)
         ends = {"ci_low": min(float(low), value), "ci_high": max(float(high), value), "ci_over": self.over}
         return Measured(self._record(one, value=value, **ends, **fields), rows)

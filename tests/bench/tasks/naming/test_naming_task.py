@@ -180,3 +180,14 @@ def test_settings_and_protocol(name, planted):
     assert ["warmth", ["cold blocks"], -1] in one["statements"] and one["rules"]["LEVEL"] == 0.05
     wanted = SETTINGS.model_copy(update={"metrics": ("named_share",)})
     assert {r.metric for r in task.summarise(wanted, planted[0], 3)} == {"named_share"}
+
+
+def test_chance_is_over_the_replicates_that_hold_a_name(planted, name, world, blocks):
+    """Of three fits one has names: some resamples of fits have none, and say nothing of chance."""
+    card, result = planted[0][0]
+    nameless = name(world.directions({"0": {8: 1.0}, "1": {9: 1.0}}))[0][0][1]
+    cells = [(replace(card, fit_seed=i), one) for i, one in enumerate((result, nameless, nameless))]
+    records = NamingTask().summarise(SETTINGS, cells, world.seed)
+    chance = blocks.find(records, target="text", metric="naming_chance")
+    assert 0 < chance.ci_low <= chance.value <= chance.ci_high < 1 and chance.n == 3
+    assert blocks.find(records, target="text", metric="naming_hit_rate").ci_low < 0.47

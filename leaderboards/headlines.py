@@ -52,3 +52,14 @@ def change_readings(results: Results, task: str, generator: str, entry: Entry, a
     pairs = [cell.parts() for cell in cells]
     found = change_replicates(settings_of(results, task), pairs, results.run["suite"]["seed"], attribute)
     return {q: _reading(*one) for q, one in found.items()}
+
+
+def samples_of(results: Results, task: str, generator: str) -> dict[Entry, int]:
+    """The fewest samples, of each fit, behind a headline of every entry; entries without one are left out."""
+    found: dict[Entry, int] = {}
+    for record in results.records:
+        if (record.task, record.generator) == (task, generator) and record.headline and record.target and record.n:
+            one = record.n // (record.fit_seed.count("+") + 1)
+            mine = (record.method, record.variant)
+            found[mine] = min(one, found.get(mine, one))
+    return found

@@ -13,10 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from metrics.statistics import interval, mean_rank, printed_rank, replicates_needed, significantly_better
+from metrics.statistics import interval, mean_rank, printed_rank
+from metrics.stepdown import stepdown_better
 
 # Marked in every table: the best that is possible (where the truth is known) and the floor.
 BOUNDS = {"oracle": "upper bound", "random": "lower bound", "unconditional": "lower bound", "random_units": "lower bound"}
+
+MANY = 1_000_000  # samples of which nobody said how many there are
 
 Entry = tuple[str, str]  # method, variant
 Question = tuple[str, str, str]  # target, sign, headline
@@ -35,8 +38,8 @@ class Ranking:
     """What a ranking of E entries over Q questions says.
 
     mean: [E] average rank (1 is best). low, high: [E] its 95 % interval over codes. printed: [E] 1 + the number of significantly
-    better entries. better: bool [E, E], [i, j] where i is significantly better than j (Holm over all pairs). asked: [E] questions
-    that each entry could be asked. replicates: how many there are; needed: the fewest with which a pair can be significant.
+    better entries. better: bool [E, E], [i, j] where i is significantly better than j (step-down over all pairs, see
+    metrics.stepdown). asked: [E] questions that each entry could be asked. replicates: how many there are.
     """
 
     entries: tuple[Entry, ...]
@@ -48,7 +51,6 @@ class Ranking:
     better: np.ndarray
     asked: np.ndarray
     replicates: int
-    needed: int
 
     def best(self) -> Entry | None:
         """The method that is significantly better than every other method, bounds aside; None where no one is."""
@@ -58,8 +60,14 @@ class Ranking:
         return next((self.entries[i] for i in among if all(self.better[i, j] for j in among if j != i)), None)
 
 
-def rank_entries(readings: Mapping[Entry, Mapping[Question, Reading]], headlines: Sequence[str] | None = None) -> Ranking | None:
+def rank_entries(
+    readings: Mapping[Entry, Mapping[Question, Reading]],
+    headlines: Sequence[str] | None = None,
+    samples: Mapping[Entry, int] | None = None,
+) -> Ranking | None:
     """Rank the entries of one generator; `headlines` chooses among the questions. None where there is nothing to rank.
+
+    samples: behind each entry's readings, of which few make differences less sure; many where it does not say.
 
     Unreached readings (+-inf) tie last within their question. A question that an entry could not be asked (its key is missing: an
     editor that goes one way only) leaves that entry out of it. Bounds take part and are marked by whoever prints them: leaving
@@ -83,11 +91,9 @@ def rank_entries(readings: Mapping[Entry, Mapping[Question, Reading]], headlines
     mean = mean_rank(points, directions)
     joint = mean_rank(sampled, directions)
     low, high = interval(joint)
-    better = significantly_better(joint, higher_is_better=False)
+    known = samples or {}
+    better = stepdown_better(joint, higher_is_better=False, samples=[max(2, known.get(e, MANY)) for e in entries])
     # A replicate's ranks are drawn together where entries are close; never call better what does not lead in the point ranks.
     better &= mean[:, None] < mean[None, :]
-    pairs = len(entries) * (len(entries) - 1) // 2
     asked = (~np.isnan(np.stack(points))).sum(0)
-    return Ranking(
-        entries, questions, mean, low, high, printed_rank(better), better, asked, count, replicates_needed(max(pairs, 1))
-    )
+    return Ranking(entries, questions, mean, low, high, printed_rank(better), better, asked, count)

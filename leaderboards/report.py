@@ -158,15 +158,12 @@ def _board_notes(board: Board, metrics: Sequence[str], records: Sequence[Record]
     pairs = len(ranking.entries) * (len(ranking.entries) - 1) // 2
     lines = [
         "*rank* is 1 + the number of entries that are significantly better (paired bootstrap of the average rank, "
-        f"{ranking.replicates} replicates, Holm over all {pairs} pairs): equal ranks cannot be told apart. *average rank* is "
+        f"{ranking.replicates} replicates, step-down over all {pairs} pairs after Romano and Wolf): equal ranks cannot be told "
+        "apart. *average rank* is "
         f"over {len(ranking.questions)} questions (target, sign, headline); unreached effects tie last in theirs. Headline "
         "columns average over the (target, sign) that an entry reaches: read them beside *unreached*, which counts the others. "
         f"n = {n_of(records)} codes behind each reading."
     ]
-    if ranking.replicates < ranking.needed:
-        lines.append(
-            f"With {ranking.replicates} replicates no pair can be significant after Holm's correction: it takes {ranking.needed}."
-        )
     lines.append(
         f"Best of the methods, by the corrected paired test against every other method: **{label(overall)}**."
         if overall

@@ -67,9 +67,15 @@ def mean_reading(table: Mapping[Question, Reading], headline: str) -> Mean:
     return Mean(float(np.mean([one.value for one in finite])), float(low), float(high), len(finite), len(asked))
 
 
-def leaderboard(generator: str, readings: Readings, spaces: Mapping[Entry, str], headlines: Sequence[str]) -> Board | None:
+def leaderboard(
+    generator: str,
+    readings: Readings,
+    spaces: Mapping[Entry, str],
+    headlines: Sequence[str],
+    samples: Mapping[Entry, int] | None = None,
+) -> Board | None:
     """Rank one generator's entries. None where nothing was measured."""
-    ranking = rank_entries(readings)
+    ranking = rank_entries(readings, samples=samples)
     if ranking is None:
         return None
     rows = []
@@ -95,7 +101,7 @@ def leaderboard(generator: str, readings: Readings, spaces: Mapping[Entry, str],
     rows.sort(key=lambda row: (row.rank, row.mean_rank, row.entry))
     best = {}
     for headline in headlines:
-        part = rank_entries(readings, [headline])
+        part = rank_entries(readings, [headline], samples)
         best[headline] = part.best() if part else None
     return Board(generator, rows, ranking, {"": ranking.best(), **best})
 

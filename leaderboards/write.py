@@ -10,7 +10,7 @@ from leaderboards import plots
 from leaderboards.claims import Source, evaluate, papers
 from leaderboards.costs import costs, costs_csv, fit_times_table
 from leaderboards.folder import Results, load, store
-from leaderboards.headlines import readings
+from leaderboards.headlines import readings, samples_of
 from leaderboards.pages import page_of
 from leaderboards.records import write_atomic
 from leaderboards.report import CURVES, headline_names, render
@@ -53,7 +53,7 @@ def rebuild_report(folder: Path) -> set[str]:
             table = source.known[task, generator] = readings(results, task, generator)
             cells = {entry: group[0] for entry, group in results.groups(task, generator).items()}
             spaces = {entry: cell.card["space"] for entry, cell in cells.items()}
-            board = boards[task][generator] = leaderboard(generator, table, spaces, names)
+            board = boards[task][generator] = leaderboard(generator, table, spaces, names, samples_of(results, task, generator))
             pages[task, generator], beside = page_of(task, results, generator, board)
             files |= beside
             if board is None:

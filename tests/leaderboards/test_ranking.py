@@ -84,22 +84,30 @@ def test_interval_covers_the_average_rank_of_the_truth():
 
 
 def test_equal_methods_are_seldom_called_different():
-    """Family-wise error under Holm: among four equal entries someone is called better in at most about one run of twenty."""
+    """Family-wise error: among four equal entries someone is called better in at most about one run of twenty."""
     rng, wrong = np.random.default_rng(2), 0
     for _ in range(40):
         weights = rng.exponential(size=(999, 40))
         weights /= weights.sum(1, keepdims=True)
         data = {(str(i), ""): {q: rng.standard_normal(40) for q in questions(("leakage",))} for i in range(4)}
         made = {e: {q: Reading(x.mean(), weights @ x, False) for q, x in d.items()} for e, d in data.items()}
-        wrong += rank_entries(made).better.any()
+        wrong += rank_entries(made, samples=dict.fromkeys(made, 40)).better.any()
     assert wrong <= 5
 
 
-def test_too_few_replicates_are_said_to_be_too_few():
+def test_few_replicates_are_enough_for_many_entries():
+    """Holm's correction would ask for 399 replicates before any of ten pairs can differ."""
     few = lambda value: {q: reading(value, 0.001, count=50) for q in questions(("leakage",))}  # noqa: E731
     ranking = rank_entries({(str(i), ""): few(i) for i in range(5)})
-    assert ranking.replicates == 50 < ranking.needed == 399
-    assert not ranking.better.any()
+    assert ranking.replicates == 50 and ranking.printed.tolist() == [1, 2, 3, 4, 5]
+
+
+def test_few_samples_make_differences_less_sure():
+    noise = {q: RNG.standard_normal((999, 2)) for q in questions(("leakage",))}
+    make = lambda k, value: {q: reading(value, 0.1, noise=noise[q][:, k]) for q in noise}  # noqa: E731
+    data = {("a", ""): make(0, 0.30), ("b", ""): make(1, 0.60)}
+    assert rank_entries(data, samples={("a", ""): 200, ("b", ""): 200}).printed.tolist() == [1, 2]
+    assert rank_entries(data, samples={("a", ""): 200, ("b", ""): 3}).printed.tolist() == [1, 1]
 
 
 def test_bounds_take_part_but_are_no_rivals_for_best():

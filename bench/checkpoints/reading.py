@@ -108,10 +108,11 @@ def file_format(path: Path) -> str:
         raise InputError("an empty file: download it again")
     if head.startswith(b"PK\3\4"):
         return "torch zip"
-    if head.startswith(b"\x80"):
-        return "torch legacy" if MAGIC_BYTES in head[:32] else "stylegan snapshot"
+    # Before pickles: a header may be as long as makes its first byte a pickle's (128 bytes, or 256 more, and so on).
     if head[8:9] == b"{" and 8 + int.from_bytes(head[:8], "little") <= size:
         return "safetensors"
+    if head.startswith(b"\x80"):
+        return "torch legacy" if MAGIC_BYTES in head[:32] else "stylegan snapshot"
     if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<":
         raise InputError("a web page and not the file itself: open the address in a browser, and download the file again")
     for start, what in NO_CHECKPOINTS.items():

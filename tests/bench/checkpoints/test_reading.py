@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from bench.checkpoints.reading import read_checkpoint
+from bench.checkpoints.reading import file_format, read_checkpoint
 from bench.errors import InputError
 
 
@@ -102,6 +102,17 @@ def test_both_torch_forms_under_any_ending(old, suffix, ada, tmp_path):
     got = read_checkpoint(pickled.saved({"G_ema": ada, "step": 3}, tmp_path / f"a{suffix}", old=old))
     assert_same(got.state, ada)
     assert (got.format, got.part) == ("torch legacy" if old else "torch zip", "G_ema")
+
+
+def test_a_header_as_long_as_a_pickles_first_byte_is_safetensors(tmp_path):
+    """A header of 128 bytes, or so much and a multiple of 256, begins with the byte 0x80, as pickles do."""
+    for length in range(0, 256, 8):
+        save_file({"weight": torch.ones(1)}, tmp_path / "a.safetensors", metadata={"note": "x" * length})
+        head = (tmp_path / "a.safetensors").read_bytes()[:8]
+        if head[0] == 0x80:
+            break
+    assert head[0] == 0x80
+    assert file_format(tmp_path / "a.safetensors") == "safetensors"
 
 
 def test_safetensors(ada, tmp_path):

@@ -22,7 +22,7 @@ from bench.clock import NETWORK_PARTS
 from bench.records import Record
 from leaderboards.ranking import Entry
 from leaderboards.tables import Board
-from leaderboards.vocabulary import CHANGE, EFFECT, entry, label, order, title
+from leaderboards.vocabulary import CHANGE, EFFECT, entry, order, short, title
 
 _COLOURS = {"oracle": "#000000", "random": "#8c8c8c", "interfacegan": "#0072b2", "sefa": "#d55e00", "ganspace": "#009e73"}
 _OTHERS = ("#cc79a7", "#e69f00", "#56b4e9", "#882255", "#999933", "#332288", "#aa4499", "#661100", "#117733", "#6699cc")
@@ -122,7 +122,9 @@ def tradeoff(records: Sequence[Record], metrics: Sequence[str], targets: Sequenc
 
 def _legend(figure: Figure, entries: Sequence[Entry], look: Mapping[Entry, tuple]) -> None:
     line = {"ms": 3.5, "lw": 1.3}
-    handles = [Line2D([], [], color=colour(e[0]), ls=look[e][0], marker=look[e][1], label=label(e), **line) for e in entries]
+    handles = [
+        Line2D([], [], color=colour(e[0]), ls=look[e][0], marker=look[e][1], label=short(e, entries), **line) for e in entries
+    ]
     figure.legend(handles=handles, loc="outside upper center", ncols=min(4, len(handles)))
 
 
@@ -140,7 +142,7 @@ def heat_map(records: Sequence[Record], point: str, targets: Sequence[str], limi
     columns = 2 if len(entries) > 1 else 1
     rows = math.ceil(len(entries) / columns)
     with matplotlib.rc_context({**_RC, "axes.grid": False}):
-        width = max(0.19 * len(names), 0.075 * max(len(label(one)) for one in entries))
+        width = max(0.19 * len(names), 0.075 * max(len(short(one, entries)) for one in entries))
         size = (1.5 + columns * (width + 0.1), 0.9 + rows * (0.35 + 0.15 * len(lines)))
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
@@ -157,7 +159,7 @@ def heat_map(records: Sequence[Record], point: str, targets: Sequence[str], limi
                     axis.axhspan(y - 0.5, y + 0.5, facecolor="#f2f2f2", edgecolor="#bbbbbb", hatch="////", lw=0)
                 elif target in names:
                     axis.plot(names.index(target), y, marker="o", ms=2.2, color="white", mec="black", mew=0.4)
-            axis.set_title(label(entries[i]))
+            axis.set_title(short(entries[i], entries))
             axis.set_xticks(range(len(names)), [n.replace("_", " ") for n in names], rotation=90)
             axis.set_yticks(range(len(lines)), [f"{t.replace('_', ' ')} {'+' if s == '+' else '−'}" for t, s in lines])
             axis.tick_params(length=0, labelbottom=i + columns >= len(entries))
@@ -178,7 +180,11 @@ def forest(board: Board) -> bytes:
             axis.annotate(str(row.rank), (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=7.5)
         place = {"xycoords": ("axes fraction", "data"), "va": "center", "annotation_clip": False}
         axis.annotate("rank", (1.01, -0.85), fontsize=7, **place)
-        names = [f"{label(row.entry)}  ({row.bound})" if row.bound else label(row.entry) for row in rows]
+        entries = [row.entry for row in rows]
+        names = [
+            f"{short(one, entries)}  ({row.bound})" if row.bound else short(one, entries)
+            for one, row in zip(entries, rows, strict=True)
+        ]
         axis.set_yticks(range(len(rows)), names)
         axis.set_ylim(len(rows) - 0.5, -0.5)
         axis.set_xlabel("average rank over targets, signs and headlines (1 is best)")

@@ -12,7 +12,7 @@ import numpy as np
 from leaderboards.pictures import sheet, small_png
 from leaderboards.ranking import Entry
 from leaderboards.tasks import task_of
-from leaderboards.vocabulary import label, order
+from leaderboards.vocabulary import label, order, short
 
 if TYPE_CHECKING:
     from bench.runner import CellOutcome, RunResult
@@ -74,7 +74,7 @@ def _target(task: str, generator: str, target: str, cells: dict[Entry, CellOutco
     rows = []
     for entry in order(cells):
         pictures = _filled(shown[entry].pictures[target], *sides[entry], below, above)[:, keep] if entry in shown else None
-        rows.append((label(entry).replace(" (", "\n("), pictures))
+        rows.append((short(entry, cells).replace(" (", "\n("), pictures))
     captions = column_captions(below, above, levels)
     out = []
     for start in range(0, len(ids), IDS_A_SHEET):

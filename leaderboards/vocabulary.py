@@ -32,6 +32,13 @@ def label(one: Entry) -> str:
     return f"{method} ({variant})" if variant else method
 
 
+def short(one: Entry, entries: Iterable[Entry]) -> str:
+    """An entry's method, with the options in which it differs from the method's other entries: for plots and narrow tables."""
+    mine = [set(filter(None, variant.split(","))) for method, variant in entries if method == one[0]]
+    shared = set.intersection(*mine)
+    return label((one[0], ",".join(part for part in one[1].split(",") if part not in shared)))
+
+
 def order(entries: Iterable[Entry]) -> list[Entry]:
     """The order of rows where no rank orders them: the upper bound, then methods by name, then the floor."""
     place = {"upper bound": 0, None: 1, "lower bound": 2}

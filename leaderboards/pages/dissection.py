@@ -10,11 +10,10 @@ from bench.records import Record
 from leaderboards.folder import Cell, Results
 from leaderboards.headlines import task_settings
 from leaderboards.pages.dissection_plot import histogram, plot
-from leaderboards.pages.sampling import short
 from leaderboards.ranking import Entry
 from leaderboards.sections import markdown, n_of
 from leaderboards.tables import Board
-from leaderboards.vocabulary import ARROWS, entry, label, number, order, with_interval
+from leaderboards.vocabulary import ARROWS, entry, label, number, order, short, with_interval
 
 TASK = "dissection"
 # Units of each concept that the report names; the file beside it has all of them.

@@ -11,11 +11,10 @@ from bench.records import Record
 from leaderboards.folder import Cell, Results
 from leaderboards.headlines import task_settings
 from leaderboards.pages.naming_plot import Panel, heat_map
-from leaderboards.pages.sampling import short
 from leaderboards.ranking import Entry
 from leaderboards.sections import markdown
 from leaderboards.tables import Board
-from leaderboards.vocabulary import entry, label, number, order, with_interval
+from leaderboards.vocabulary import entry, label, number, order, short, with_interval
 
 TASK = "naming"
 KINDS = {"attributes": "by attributes", "text": "by words"}

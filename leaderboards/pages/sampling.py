@@ -12,7 +12,7 @@ from leaderboards.pages.sampling_plot import plot
 from leaderboards.ranking import Entry
 from leaderboards.sections import markdown, n_of
 from leaderboards.tables import Board
-from leaderboards.vocabulary import ARROWS, entry, label, number, order, with_interval
+from leaderboards.vocabulary import ARROWS, entry, label, number, order, short, with_interval
 
 TASK = "sampling"
 # Metric -> title, and the metric of accepted samples that stands beside it.
@@ -95,13 +95,6 @@ def _part(metric: str, beside: str, entries: Sequence[Entry], asked: Sequence[Qu
         rows.append([f"{target} {'−' if sign == '-' else sign}", *extra, *mine])
     note = " ".join(filter(None, (arrow, judge))) + unit
     return markdown([f"asked ({note})", *([head] if beside else []), *(short(one, entries) for one in entries)], rows)
-
-
-def short(one: Entry, entries: Sequence[Entry]) -> str:
-    """An entry's method, with the options in which it differs from the method's other entries."""
-    mine = [set(filter(None, variant.split(","))) for method, variant in entries if method == one[0]]
-    shared = set.intersection(*mine)
-    return label((one[0], ",".join(part for part in one[1].split(",") if part not in shared)))
 
 
 def _names(entries: Sequence[Entry]) -> str:

@@ -8,11 +8,10 @@ from typing import Any
 from bench.records import Record
 from leaderboards.folder import Cell, Results
 from leaderboards.headlines import task_settings
-from leaderboards.pages.sampling import short
 from leaderboards.ranking import Entry
 from leaderboards.sections import markdown, n_of
 from leaderboards.tables import Board
-from leaderboards.vocabulary import ARROWS, entry, label, number, order, with_interval
+from leaderboards.vocabulary import ARROWS, entry, label, number, order, short, with_interval
 
 TASK = "text"
 # Metric -> title and explanation; those read at the headline effect, in the order of the page.

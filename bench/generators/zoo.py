@@ -1,10 +1,9 @@
-"""The generators of heads that ship with the package beside heads-stylegan2: small ones of the field's other architectures."""
+"""Generators of heads that ship with the package, of any architecture: where they lie, and what their weights make."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from torch import Tensor
@@ -12,7 +11,6 @@ from torch import Tensor
 from bench.errors import InputError
 from bench.generators.base import Generator
 from bench.generators.forms import find_form
-from bench.generators.weights import load_card, load_safetensors
 
 WEIGHTS = Path(__file__).parent / "weights"
 
@@ -30,13 +28,3 @@ def build(state: Mapping[str, Tensor], name: str, description: str = "") -> Gene
     generator = form.build(dict(state), {}, name, "heads")
     generator.info = replace(generator.info, description=description)
     return generator
-
-
-def shipped(name: str) -> Generator:
-    """The generator of that name, as `latentbench train NAME` made it. Raises InputError for absent or damaged files."""
-    path = weights_of(name)
-    card = load_card(path.with_suffix(".json"))
-    return build(load_safetensors(path, sha256=card.get("sha256")), name, card.get("description", ""))
-
-
-heads_dcgan = partial(shipped, "heads-dcgan")

@@ -45,6 +45,12 @@ class FitTime:
     reason: str = ""
 
 
+class _Alone(WatchedBank):
+    """The fit stream of a fit that finds nothing that other fits of its generator measured."""
+
+    share = None
+
+
 def fit_times(
     suite: Suite,
     banks: Sequence[int],
@@ -81,7 +87,7 @@ def _time(bench: Workbench, fit: Fit) -> tuple[float | None, bool, str]:
     for space in bench.place(fit.generator).generator.info.spaces:
         context.bank.codes(space)
     _ = context.bank.scores
-    watched = WatchedBank(context.bank, Looked())
+    watched = _Alone(context.bank, Looked())
     start = time.perf_counter()
     try:
         bench.method(fit.method).fit(replace(context, bank=watched, folder=None)).state()

@@ -23,6 +23,7 @@ def test_every_method_at_every_size(toys):
 
         def fit(self, context):
             calls.append((len(context.bank), context.folder))
+            assert context.bank.share is None  # nothing that another fit measured
             if len(context.bank) < self.options.needed:
                 raise UnsupportedError(f"{len(context.bank)} codes are too few")
             return super().fit(context)

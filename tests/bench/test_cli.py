@@ -93,7 +93,7 @@ def test_bad_arguments_are_one_line_and_exit_code_2(plugged, capsys, tmp_path):
     assert "No such option: --sed" in fails(capsys, "run", "--sed")
     assert "unknown kind 'suite': did you mean suites" in fails(capsys, "list", "suite")
     assert "there is no folder nowhere" in fails(capsys, "report", "nowhere")
-    assert "unknown training 'heads-stylegan': did you mean heads-stylegan2" in fails(capsys, "train", "heads-stylegam")
+    assert "unknown training 'heads-stylegam': did you mean heads-stylegan" in fails(capsys, "train", "heads-stylegam")
     assert "more than 0 minutes, not -1" in fails(capsys, "train", "heads-networks", "--minutes", "-1", "--out", "t")
 
 

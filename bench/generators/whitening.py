@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 # Below this share of the largest variance a direction counts as having that variance, so that the way back exists.
@@ -42,14 +43,17 @@ def fit_whitening(chunks: Iterable[Tensor]) -> Whitening:
         if origin is None:
             # Sums about a point near the mean lose no digits to its square.
             origin = x.mean(0)
-            total, squares = torch.zeros_like(origin), origin.new_zeros(len(origin), len(origin))
+            total, factor = torch.zeros_like(origin), origin.new_zeros(0, len(origin) + 1)
         x = x - origin
         rows += len(x)
         total += x.sum(0)
-        squares += x.T @ x
+        # Behind a column of ones the triangular factor is that of the centred rows.
+        factor = torch.linalg.qr(torch.cat([factor, F.pad(x, (1, 0), value=1.0)]), mode="r").R
     if rows < 2:
         raise ValueError("a covariance needs two rows or more")
-    shift = total / rows
-    variance, basis = torch.linalg.eigh((squares - rows * torch.outer(shift, shift)) / (rows - 1))
-    variance = variance.flip(0).clamp_min(FLOOR * float(variance[-1].clamp_min(1e-300)))
-    return Whitening(origin + shift, basis.flip(1), variance.sqrt())
+    centred = factor[1:, 1:]
+    basis = torch.linalg.eigh(centred.T @ centred).eigenvectors.flip(1)
+    # Not the eigenvalues: squares keep half the digits, and of the narrowest axes among wide ones hardly any.
+    variance = (centred @ basis).square().sum(0) / (rows - 1)
+    variance = variance.clamp_min(FLOOR * float(variance.max().clamp_min(1e-300)))
+    return Whitening(origin + total / rows, basis, variance.sqrt())

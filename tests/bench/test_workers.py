@@ -1,5 +1,7 @@
 """Work over processes: each has its part of the threads, and one is none."""
 
+from copy import copy
+
 import pytest
 import torch
 
@@ -37,8 +39,7 @@ def test_one_works_here_and_none_is_refused(threads):
 
 def test_jobs_of_one_run_share_a_workbench(toys):
     """What a process has loaded serves all jobs of a run, and another run has another."""
-    import pickle
-
     one, other = (Workbench(toys.toy_suite(), toys.toy_registry(), None) for _ in range(2))
-    came = [pickle.loads(pickle.dumps(each)) for each in (one, one, other)]  # noqa: S301
+    # A copy is made as a process makes what comes to it, by __reduce__.
+    came = [copy(each) for each in (one, one, other)]
     assert came[0] is came[1] is not came[2] and came[2].suite == one.suite

@@ -21,7 +21,7 @@ from methods.unsupervised.hessian_penalty import HessianPenalty, activeness
 
 SIDE, WIDTH = 4, 6
 # What recovers a planted basis of six in seconds.
-QUICK = {"steps": 250, "batch": 8, "activeness_samples": 8}
+QUICK = {"steps": 400, "batch": 8, "activeness_samples": 8}
 
 
 class Planted(Generator):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,7 @@ from bench.generators.biggan_pytorch_layers import Norm, Sizes
 from bench.training.data import CLASSES
 from bench.training.gan import HINGE, Loss
 from bench.training.gan_loop import train
-from bench.training.recipe import Draw, Recipe, as_trained, normal_codes, pixels_last
+from bench.training.recipe import Draw, Recipe, as_trained
 from bench.training.standing import batch_statistics, settle_stored
 
 SETTLING = 30  # power iterations on averaged weights
@@ -144,12 +144,9 @@ class BigGANRecipe(Recipe):
         for network in (generator, discriminator):
             iterate_spectral(network)
 
-    def pictures(
-        self, generator: BigGAN, n: int, draw: Draw, *, images: int, labels: Tensor | None, dtype: torch.dtype
-    ) -> Tensor:
-        codes = normal_codes(n, generator.info.spaces["z"][0], draw, labels)
-        with as_trained(dtype, draw.device), batch_statistics(generator):
-            return generator.run(codes, noise="none", visit=pixels_last).float()
+    def pictures(self, generator: BigGAN, n: int, draw: Draw, **more: Any) -> Tensor:
+        with batch_statistics(generator):
+            return super().pictures(generator, n, draw, **more)
 
     def penalise(
         self, discriminate: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, *, step: int, draw: Draw

@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-import torch
-from torch import Tensor
-
 from bench.generators.dcgan import DCGAN, Conv
 from bench.training.gan_loop import train
-from bench.training.recipe import Draw, Recipe, as_trained, normal_codes, pixels_last
+from bench.training.recipe import Recipe
 from bench.training.standing import settle_batch_norms
 from bench.training.strided import KERNEL, StridedDiscriminator, draw_weights
 
@@ -48,11 +45,6 @@ class DCGANRecipe(Recipe):
 
     def discriminator(self, blocks: int) -> StridedDiscriminator:
         return StridedDiscriminator(self.channels)
-
-    def pictures(self, generator: DCGAN, n: int, draw: Draw, *, images: int, labels: Tensor | None, dtype: torch.dtype) -> Tensor:
-        codes = normal_codes(n, self.z_dim, draw)
-        with as_trained(dtype, draw.device):
-            return generator.run(codes, noise="none", visit=pixels_last).float()
 
     def finish(self, frozen: DCGAN) -> None:
         """Statistics of the averaged weights' own maps."""

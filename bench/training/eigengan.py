@@ -7,12 +7,12 @@ from functools import partial
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from bench.generators.eigengan import EigenGAN, Projection
 from bench.training.gan import HINGE, Loss
 from bench.training.gan_loop import train
-from bench.training.recipe import Draw, Recipe, as_trained, normal_codes, pixels_last
+from bench.training.recipe import Recipe
 from bench.training.strided import StridedDiscriminator
 
 # Importances begin as 3, 6, 9, ..., so that the axes of a subspace are told apart from the start.
@@ -50,13 +50,6 @@ class EigenGANRecipe(Recipe):
 
     def discriminator(self, blocks: int) -> StridedDiscriminator:
         return StridedDiscriminator(self.channels[:-1])
-
-    def pictures(
-        self, generator: EigenGAN, n: int, draw: Draw, *, images: int, labels: Tensor | None, dtype: torch.dtype
-    ) -> Tensor:
-        codes = normal_codes(n, self.z_dim, draw)
-        with as_trained(dtype, draw.device):
-            return generator.run(codes, noise="none", visit=pixels_last).float()
 
     def constrain(self, generator: EigenGAN) -> None:
         errors = [one.U @ one.U.t() - torch.eye(self.dims, device=one.U.device) for one in generator.subspaces]

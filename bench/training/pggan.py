@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from bench.generators.pggan import PGGAN
 from bench.training.gan import WASSERSTEIN, Loss, gradient_penalty
 from bench.training.gan_loop import train
 from bench.training.progressive import BoxDown, Growing, GrowingDiscriminator, draw_normal, set_level
-from bench.training.recipe import Draw, as_trained, normal_codes, pixels_last
+from bench.training.recipe import Draw
 
 
 @dataclass(frozen=True)
@@ -48,11 +47,6 @@ class PGGANRecipe(Growing):
     def before_step(self, generator: PGGAN, discriminator: GrowingDiscriminator, level: float) -> None:
         set_level(generator, level)
         discriminator.level = level
-
-    def pictures(self, generator: PGGAN, n: int, draw: Draw, *, images: int, labels: Tensor | None, dtype: torch.dtype) -> Tensor:
-        codes = normal_codes(n, self.z_dim, draw)
-        with as_trained(dtype, draw.device):
-            return generator.run(codes, noise="none", visit=pixels_last).float()
 
     def penalise(
         self, discriminate: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, *, step: int, draw: Draw

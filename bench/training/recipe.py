@@ -114,9 +114,11 @@ class Recipe(ABC):
     def discriminator(self, blocks: int) -> nn.Module:
         """Pictures, and `labels` where there are classes, to logits [N]; `dtype` is the precision of its convolutions."""
 
-    @abstractmethod
     def pictures(self, generator: Any, n: int, draw: Draw, *, images: int, labels: Tensor | None, dtype: torch.dtype) -> Tensor:
         """Pictures [n, 3, R, R] with a graph to the generator. images: that training has seen; labels: class rows [n, K]."""
+        codes = normal_codes(n, generator.info.spaces["z"][0], draw, labels)
+        with as_trained(dtype, draw.device):
+            return generator.run(codes, noise="none", visit=pixels_last).float()
 
     def before_step(self, generator: Any, discriminator: Any, level: float) -> None:  # noqa: B027
         """Bring both networks to a step's level of detail, and whatever else has to happen before each."""

@@ -1,6 +1,7 @@
-"""Standing statistics: what batch norms divide by in a frozen generator, taken over many of its own samples.
+"""Standing statistics: what a frozen generator holds beside weights, taken over many of its own samples.
 
-The averages that training keeps belong to weights that have since changed (Brock et al. 2019, section 4.1).
+Mean w, and what batch norms divide by: the averages that training keeps belong to weights that have since changed (Brock et al.
+2019, section 4.1).
 """
 
 from __future__ import annotations
@@ -14,9 +15,15 @@ from torch import Tensor, nn
 from bench.codes import Codes
 from bench.generators.base import Generator
 from bench.generators.biggan_pytorch_layers import ConditionalNorm, Norm
-from bench.streams import stream_seed
+from bench.streams import normal_rows, stream_seed
 
 BATCHES, BATCH = 16, 64
+MEAN_W_SAMPLES = 16_384
+
+
+def mean_w_codes(width: int, *, seed: int) -> Tensor:
+    """Values of z [MEAN_W_SAMPLES, width] behind the mean w of a mapping network."""
+    return normal_rows(torch.arange(MEAN_W_SAMPLES), width, seed=seed, name="mean-w")
 
 
 def standing_codes(generator: Generator, seed: int) -> Iterator[Codes]:

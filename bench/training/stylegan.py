@@ -10,13 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from bench.generators.stylegan import StyleGAN
-from bench.streams import normal_rows
 from bench.training.gan import mixed_rows
 from bench.training.gan_loop import train
 from bench.training.progressive import BlurDown, Growing, GrowingDiscriminator, draw_normal, set_level
 from bench.training.recipe import Draw, as_trained, pixels_last
-
-MEAN_W_SAMPLES = 16_384
+from bench.training.standing import mean_w_codes
 
 
 @dataclass(frozen=True)
@@ -88,8 +86,7 @@ class StyleGANRecipe(Growing):
             if layer.fused:
                 layer.fused = False
                 layer.weight.copy_(layer.weight.flip(2, 3))
-        z = normal_rows(torch.arange(MEAN_W_SAMPLES), self.z_dim, seed=self.seed, name="mean-w")
-        frozen.truncation.w_avg.copy_(frozen.mapping(z, None).mean(0))
+        frozen.truncation.w_avg.copy_(frozen.mapping(mean_w_codes(self.z_dim, seed=self.seed), None).mean(0))
 
 
 train_heads_stylegan = partial(train, recipe=StyleGANRecipe(), processes=1)

@@ -14,13 +14,11 @@ from torch import Tensor
 from bench.errors import LatentbenchError
 from bench.generators.stylegan2 import StyleGAN2
 from bench.generators.stylegan2_layers import no_noise
-from bench.streams import normal_rows
 from bench.training.discriminator import Discriminator
 from bench.training.gan import mixed_rows
 from bench.training.gan_loop import train
 from bench.training.recipe import Draw, Recipe
-
-MEAN_W_SAMPLES = 16_384
+from bench.training.standing import mean_w_codes
 
 
 @dataclass(frozen=True)
@@ -71,8 +69,7 @@ class Config(Recipe):
 
     def finish(self, frozen: StyleGAN2) -> None:
         """Its own mean w, for truncation."""
-        z = normal_rows(torch.arange(MEAN_W_SAMPLES), self.z_dim, seed=self.seed, name="mean-w")
-        frozen.mapping.w_avg.copy_(frozen.mapping(z).mean(0))
+        frozen.mapping.w_avg.copy_(frozen.mapping(mean_w_codes(self.z_dim, seed=self.seed)).mean(0))
 
 
 def train_stylegan2(

@@ -51,7 +51,7 @@ def quick(monkeypatch):
     monkeypatch.setattr("bench.training.data.render_heads", flat_heads)
     monkeypatch.setattr("bench.training.standing.BATCHES", 4)
     monkeypatch.setattr("bench.training.standing.BATCH", 32)
-    monkeypatch.setattr("bench.training.stylegan.MEAN_W_SAMPLES", 256)
+    monkeypatch.setattr("bench.training.standing.MEAN_W_SAMPLES", 256)
 
 
 def run(out: Path, name: str, steps: int) -> dict:

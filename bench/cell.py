@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from bench.bank import FitBank, fit_stream_seed
 from bench.catalogue import Catalogue, Place
 from bench.clock import Clock
-from bench.costs import WatchedBank, counted
+from bench.costs import costed_fit
 from bench.digest import CodeDigests
 from bench.environment import arithmetic, peak_mb, reset_peak, use_device
 from bench.errors import LatentbenchError, UnsupportedError
@@ -215,12 +215,10 @@ class Workbench(Catalogue):
             cached = False
             context = self.fit_context(fit, self.passes(self.place(fit.generator), clock))
             reset_peak()
-            start = time.perf_counter()
-            with clock.measure("fit"), counted(context.guides.values()) as looked:
-                bank = WatchedBank(context.bank, looked)
-                state = self.method(fit.method).fit(replace(context, bank=bank)).state()
-            cost = {"seconds": time.perf_counter() - start - bank.seconds, "guide_calls": looked.pictures + bank.scored}
-            entry = self.store.put("fit", key, state, {**cost, "peak_mb": peak_mb()})
+            with clock.measure("fit"):
+                state, cost = costed_fit(self.method(fit.method), context)
+            meta = {"seconds": cost.seconds, "guide_calls": cost.guide_calls, "peak_mb": peak_mb()}
+            entry = self.store.put("fit", key, state, meta)
         return Outcome(cached=cached, **{name: entry.meta[name] for name in ("seconds", "peak_mb", "guide_calls")})
 
     def _cell(self, cell: Cell, clock: Clock) -> Outcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bench.domains.base import Network
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from bench.bank import FitBank
+    from methods.base import FitContext, Method
 
 # What a method calls of a network to have pictures looked at; one may be made of the other.
 LOOKS = ("measure", "encode_image")
@@ -90,3 +91,22 @@ class WatchedBank:
         self.seconds += time.perf_counter() - start
         self._looked.pictures = pictures
         return found
+
+
+@dataclass(frozen=True)
+class FitCost:
+    """What one fit took: seconds without the bank's scores, pictures shown to guides with them, and whether it read the bank."""
+
+    seconds: float
+    guide_calls: int
+    read: bool
+
+
+def costed_fit(method: Method, context: FitContext, watched: type[WatchedBank] = WatchedBank) -> tuple[dict[str, Any], FitCost]:
+    """The state of a fit, and what it took. watched: how the method sees the bank. Raises what the fit raises."""
+    start = time.perf_counter()
+    with counted(context.guides.values()) as looked:
+        bank = watched(context.bank, looked)
+        state = method.fit(replace(context, bank=bank)).state()
+    seconds = time.perf_counter() - start - bank.seconds
+    return state, FitCost(seconds, looked.pictures + bank.scored, bank.read)

@@ -9,14 +9,13 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from bench.cell import Fit, Workbench
 from bench.clock import Clock
-from bench.costs import Looked, WatchedBank
+from bench.costs import WatchedBank, costed_fit
 from bench.errors import UnsupportedError
 from bench.plan import make_plan
 from bench.registry import Registry
@@ -30,7 +29,7 @@ FILE = "fit-times.csv"
 class FitTime:
     """One fit. bank: codes of the fit stream. seconds: of the fit alone, the bank and its guide scores lay ready.
 
-    draws: whether it reads the bank at all; a method that does not takes the same time whatever the bank is. reason: why there
+    draws: whether it read the bank at all; a method that does not takes the same time whatever the bank is. reason: why there
     is no time.
     """
 
@@ -87,16 +86,14 @@ def _time(bench: Workbench, fit: Fit) -> tuple[float | None, bool, str]:
     for space in bench.place(fit.generator).generator.info.spaces:
         context.bank.codes(space)
     _ = context.bank.scores
-    watched = _Alone(context.bank, Looked())
-    start = time.perf_counter()
     try:
-        bench.method(fit.method).fit(replace(context, bank=watched, folder=None)).state()
+        _, cost = costed_fit(bench.method(fit.method), replace(context, folder=None), _Alone)
     except UnsupportedError as error:
-        return None, watched.read, str(error)
+        return None, False, str(error)
     # A bank may be too small for a method in any way of its own; the others are timed all the same.
     except Exception as error:
-        return None, watched.read, " ".join(f"{type(error).__name__}: {error}".split())
-    return time.perf_counter() - start, watched.read, ""
+        return None, False, " ".join(f"{type(error).__name__}: {error}".split())
+    return cost.seconds, cost.read, ""
 
 
 def as_csv(found: Sequence[FitTime]) -> str:

@@ -9,7 +9,9 @@ import pydantic
 
 from leaderboards.folder import Results
 from leaderboards.ranking import Entry, Question, Reading
+from leaderboards.records import fits_behind
 from leaderboards.tasks import settings_of, task_of
+from leaderboards.vocabulary import entry as entry_of
 from metrics.statistics import worst_value
 
 Readings = dict[Entry, dict[Question, Reading]]
@@ -59,7 +61,6 @@ def samples_of(results: Results, task: str, generator: str) -> dict[Entry, int]:
     found: dict[Entry, int] = {}
     for record in results.records:
         if (record.task, record.generator) == (task, generator) and record.headline and record.target and record.n:
-            one = record.n // (record.fit_seed.count("+") + 1)
-            mine = (record.method, record.variant)
-            found[mine] = min(one, found.get(mine, one))
+            one = record.n // fits_behind(record)
+            found[entry_of(record)] = min(one, found.get(entry_of(record), one))
     return found

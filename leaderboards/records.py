@@ -70,6 +70,11 @@ def _sort_key(record: Record) -> tuple:
     return tuple(part(name) for name in (*_ORDER, *rest, *sorted(VOLATILE)))
 
 
+def fits_behind(record: Record) -> int:
+    """How many fits a record is of: its fit_seed is '0', or '0+1+2'."""
+    return record.fit_seed.count("+") + 1
+
+
 def sort_records(records: Iterable[Record]) -> list[Record]:
     """The rows in the order of the file: a function of their content alone, whatever order they were made in."""
     return sorted(records, key=_sort_key)

@@ -13,7 +13,6 @@ from bench.records import Record
 from leaderboards import sections
 from leaderboards.claims import Decision, papers
 from leaderboards.claims import text as claims
-from leaderboards.costs import costs, costs_table
 from leaderboards.folder import Results
 from leaderboards.ranking import BOUNDS, Entry
 from leaderboards.sections import markdown, n_of
@@ -31,12 +30,14 @@ def render(
     pages: dict[tuple[str, str], str],
     plots: dict[str, bytes],
     wide: Sequence[str],
+    costs: str = "",
     fit_times: str = "",
 ) -> str:
     """The report's text.
 
     boards: task -> generator -> leaderboard. pages: (task, generator) -> the task's own parts (leaderboards.pages). plots: the
-    picture files that exist, by relative path. fit_times: how fits grow with their samples, where that was measured.
+    picture files that exist, by relative path. costs: what methods cost. fit_times: how fits grow with their samples, where that
+    was measured.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("leaderboards"), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
@@ -58,7 +59,7 @@ def render(
         tables={
             "generators": sections.generators(results), "judges": sections.judges(results),
             "protocol": sections.protocol(results), "missing": sections.missing(results),
-            "unreached": sections.unreached(results), "costs": costs_table(costs(results)),
+            "unreached": sections.unreached(results), "costs": costs,
             "fit_times": fit_times, "environment": sections.environment(run["environment"]),
         },
         claims=claims.sections(decisions), claims_summary=claims.summary(papers(), decisions), time_plot="plots/time.png",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from bench.records import Record
 from leaderboards.ranking import BOUNDS, Entry
@@ -37,6 +37,12 @@ def short(one: Entry, entries: Iterable[Entry]) -> str:
     mine = [set(filter(None, variant.split(","))) for method, variant in entries if method == one[0]]
     shared = set.intersection(*mine)
     return label((one[0], ",".join(part for part in one[1].split(",") if part not in shared)))
+
+
+def spelled_out(entries: Sequence[Entry], words: str) -> str:
+    """'In the tables a is b; c is d.' of the names that are cut short, '' where none is. words: how the sentence begins."""
+    cut = [f"{short(one, entries)} is {label(one)}" for one in entries if short(one, entries) != label(one)]
+    return f"{words} {'; '.join(cut)}." if cut else ""
 
 
 def order(entries: Iterable[Entry]) -> list[Entry]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from leaderboards import plots
 from leaderboards.claims import Source, evaluate, papers
-from leaderboards.costs import costs, costs_csv, fit_times_table
+from leaderboards.costs import costs, costs_csv, costs_table, fit_times_table
 from leaderboards.folder import Results, load, store
 from leaderboards.headlines import readings, samples_of
 from leaderboards.pages import page_of
@@ -64,9 +64,10 @@ def rebuild_report(folder: Path) -> set[str]:
             wide.append(f"{task}.csv")
             files[f"{task}.csv"] = wide_csv(ranked, names).encode()
     files["plots/time.png"] = plots.times(results.run["seconds"], results.run["total_seconds"])
-    files["costs.csv"] = costs_csv(costs(results)).encode()
-    told = fit_times_table(folder)
-    files["README.md"] = render(results, boards, evaluate(source, papers()), pages, files, wide, told).encode()
+    spent = costs(results)
+    files["costs.csv"] = costs_csv(spent).encode()
+    told = {"costs": costs_table(spent), "fit_times": fit_times_table(folder)}
+    files["README.md"] = render(results, boards, evaluate(source, papers()), pages, files, wide, **told).encode()
     for path, data in sorted(files.items()):
         write_atomic(folder / path, data)
     write_atomic(folder / "plots" / "files.json", (json.dumps(sorted(files), indent=1) + "\n").encode())

@@ -22,6 +22,11 @@ def code_space(space: Space, info: GeneratorInfo) -> Space:
     return Space.Z if space == Space.W and Space.W not in info.spaces else Space(space)
 
 
+def vector_problem(space: Space, info: GeneratorInfo) -> str | None:
+    """None, or in one line why a method that needs one vector a code cannot work in this space of this generator."""
+    return None if space in info.spaces and not space.layered else f"{info.name} has no space {space} with one vector a code"
+
+
 def class_problem(label: int | None, info: GeneratorInfo) -> str | None:
     """None, or in one line why codes of this generator cannot be of the class `label` (None: of classes as they are drawn)."""
     if label is None or 0 <= label < info.n_labels:

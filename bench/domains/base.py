@@ -82,6 +82,13 @@ class TextImageNetwork(Network):
         return self.encode_image(images) @ self.encode_text(texts).T
 
 
+def text_side(network: Network) -> TextImageNetwork:
+    """The network as one with a text side. Raises UnsupportedError where it has none."""
+    if not isinstance(network, TextImageNetwork):
+        raise UnsupportedError(f"{network.name} has no text side")
+    return network
+
+
 class Domain(ABC):
     """A domain's card and its networks, loaded when first asked for."""
 

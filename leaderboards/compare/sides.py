@@ -12,7 +12,7 @@ from typing import Any
 from bench.errors import InputError
 from bench.records import Record
 from leaderboards.folder import Results, load
-from leaderboards.records import read_records
+from leaderboards.records import fits_behind, read_records
 
 # What says that two records are the same number of two runs. Not in it: fit_seed, n and device, which are facts of the answer.
 IDENTITY = (
@@ -75,7 +75,7 @@ def readable_codes(record: Record) -> int:
     """Test codes of a question that a judge could read, by its record, whose n counts a code for every fit; 0 where unknown."""
     if not record.sign or not record.n:
         return 0
-    return max(1, (record.n - record.n_failed) // (record.fit_seed.count("+") + 1))
+    return max(1, (record.n - record.n_failed) // fits_behind(record))
 
 
 def _is_nan(value: float | None) -> bool:

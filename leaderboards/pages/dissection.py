@@ -13,7 +13,7 @@ from leaderboards.pages.dissection_plot import histogram, plot
 from leaderboards.ranking import Entry
 from leaderboards.sections import markdown, n_of
 from leaderboards.tables import Board
-from leaderboards.vocabulary import ARROWS, entry, label, number, order, short, with_interval
+from leaderboards.vocabulary import ARROWS, entry, label, number, order, short, spelled_out, with_interval
 
 TASK = "dissection"
 # Units of each concept that the report names; the file beside it has all of them.
@@ -55,7 +55,7 @@ def page(results: Results, generator: str, board: Board | None) -> tuple[str, di
     table = {(entry(r), r.target, r.metric, r.attribute): r for r in mine}
     entries, concepts = order(cells), list(dict.fromkeys(r.target for r in mine if r.target))
     settings, files = task_settings(results, TASK), {}
-    lines = [_intro(settings, mine), _names(entries)]
+    lines = [_intro(settings, mine), spelled_out(entries, "Below,")]
     for metric, (title, words, beside) in PARTS.items():
         text = _part(metric, beside, entries, concepts, table)
         if text:
@@ -86,12 +86,6 @@ def _intro(settings: Mapping, records: Sequence[Record]) -> str:
         f"method saw; areas are those of {judge}. Off: zero everywhere. On: at the values they have where the guide sees the "
         "concept."
     )
-
-
-def _names(entries: Sequence[Entry]) -> str:
-    """What the short names of tables stand for."""
-    cut = [f"{short(one, entries)} is {label(one)}" for one in entries if short(one, entries) != label(one)]
-    return f"Below, {'; '.join(cut)}." if cut else ""
 
 
 def _part(metric: str, beside: Sequence[str], entries: Sequence[Entry], concepts: Sequence[str], table: Table) -> str:

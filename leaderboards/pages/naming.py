@@ -14,7 +14,7 @@ from leaderboards.pages.naming_plot import Panel, heat_map
 from leaderboards.ranking import Entry
 from leaderboards.sections import markdown
 from leaderboards.tables import Board
-from leaderboards.vocabulary import entry, label, number, order, short, with_interval
+from leaderboards.vocabulary import entry, label, number, order, short, spelled_out, with_interval
 
 TASK = "naming"
 KINDS = {"attributes": "by attributes", "text": "by words"}
@@ -77,12 +77,11 @@ def _summary(entries: Sequence[Entry], table: Table) -> list[str]:
             if found.get("named_share") is not None and found["named_share"].status != "skipped":
                 rows.append([words, short(one, entries), *(_cell(found[metric]) for metric in known)])
     lines.append(markdown(["names", "entry", *(SUMMARY[metric] for metric in known)], rows) if rows else "")
-    cut = "; ".join(f"{short(one, entries)} is {label(one)}" for one in entries if short(one, entries) != label(one))
     lines.append(
         "*named*: share of the components that have a name; nothing is said of the others. *right by chance*: if the names were "
         "given to any components of the fit. *among the three*: it is enough that the attribute is among the three that change "
         "most. n is the number of names, or of components. Random directions change attributes, too: `random` shows how many "
-        f"components have a name for no merit of a method.{f' Here {cut}.' if cut else ''}"
+        f"components have a name for no merit of a method. {spelled_out(entries, 'Here')}".rstrip()
     )
     return lines
 

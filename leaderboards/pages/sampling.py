@@ -12,7 +12,7 @@ from leaderboards.pages.sampling_plot import plot
 from leaderboards.ranking import Entry
 from leaderboards.sections import markdown, n_of
 from leaderboards.tables import Board
-from leaderboards.vocabulary import ARROWS, entry, label, number, order, short, with_interval
+from leaderboards.vocabulary import ARROWS, entry, number, order, short, spelled_out, with_interval
 
 TASK = "sampling"
 # Metric -> title, and the metric of accepted samples that stands beside it.
@@ -35,7 +35,7 @@ def page(results: Results, generator: str, board: Board | None) -> tuple[str, di
     asked = list(dict.fromkeys((r.target, r.sign) for r in mine if r.metric == "success"))
     entries = order(cells)
     settings = task_settings(results, TASK)
-    lines = [_intro(settings, mine), _names(entries)]
+    lines = [_intro(settings, mine), spelled_out(entries, "In the tables and the plot")]
     path, files = f"plots/{TASK}-{generator}-success.png", {}
     picture = plot({one: short(one, entries) for one in entries}, asked, table)
     if picture:
@@ -95,12 +95,6 @@ def _part(metric: str, beside: str, entries: Sequence[Entry], asked: Sequence[Qu
         rows.append([f"{target} {'−' if sign == '-' else sign}", *extra, *mine])
     note = " ".join(filter(None, (arrow, judge))) + unit
     return markdown([f"asked ({note})", *([head] if beside else []), *(short(one, entries) for one in entries)], rows)
-
-
-def _names(entries: Sequence[Entry]) -> str:
-    """What the short names of tables stand for."""
-    cut = [f"{short(one, entries)} is {label(one)}" for one in entries if short(one, entries) != label(one)]
-    return f"In the tables and the plot {'; '.join(cut)}." if cut else ""
 
 
 def _cell(record: Record | None) -> str:

@@ -11,7 +11,7 @@ from leaderboards.headlines import task_settings
 from leaderboards.ranking import Entry
 from leaderboards.sections import markdown, n_of
 from leaderboards.tables import Board
-from leaderboards.vocabulary import ARROWS, entry, label, number, order, short, with_interval
+from leaderboards.vocabulary import ARROWS, entry, number, order, short, spelled_out, with_interval
 
 TASK = "text"
 # Metric -> title and explanation; those read at the headline effect, in the order of the page.
@@ -67,13 +67,12 @@ def _intro(
     for one in entries:
         groups.setdefault(str(cells[one].facts.get("asked_by", "")), []).append(short(one, entries))
     asked = "; ".join(f"{', '.join(names)} {BY.get(way, way)}" for way, names in groups.items())
-    cut = [f"{short(one, entries)} is {label(one)}" for one in entries if short(one, entries) != label(one)]
     unknown = sorted({word for one in entries for some in cells[one].facts.get("unknown_words", {}).values() for word in some})
     lines = [
         f"Each target is asked for both ways in words, in every wording that the suite gives, n = {n} edits a side over all "
         f"wordings. The guide of attributes places the strengths; everything is read where the judged effect on the attribute "
         f"that the prompt names is {effect} sigma. Asked: {asked}.",
-        f"In the tables {'; '.join(cut)}." if cut else "",
+        spelled_out(entries, "In the tables"),
         f"The judge of texts does not know: {', '.join(unknown)}." if unknown else "",
     ]
     return " ".join(filter(None, lines))

@@ -10,6 +10,7 @@ from bench.codes import Space
 from bench.errors import InputError
 from bench.streams import stream_rng
 from methods.base import FitContext, Fitted, Method
+from methods.code_streams import code_space, vector_problem
 from methods.editors import DirectionEditor, component_count, restore_directions, unit
 
 
@@ -31,15 +32,10 @@ class RandomDirections(Method):
         space: Space = Space.W
 
     def supports(self, info: GeneratorInfo, domain: DomainInfo) -> str | None:
-        space = self._space(info)
-        return None if space in info.spaces and not space.layered else f"{info.name} has no space {space} with one vector a code"
-
-    def _space(self, info: GeneratorInfo) -> Space:
-        space = self.options.space
-        return Space.Z if space == Space.W and Space.W not in info.spaces else space
+        return vector_problem(code_space(self.options.space, info), info)
 
     def fit(self, context: FitContext) -> Fitted:
-        space = self._space(context.generator.info)
+        space = code_space(self.options.space, context.generator.info)
         values = context.bank.codes(space).values.double().cpu()
         if len(values) < 2:
             raise InputError(f"{len(values)} codes are too few to measure their spread: enlarge the bank")

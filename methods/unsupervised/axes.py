@@ -14,7 +14,7 @@ from bench.codes import Space
 from bench.errors import InputError
 from bench.generators.base import Generator
 from methods.base import FitContext, Fitted, Method
-from methods.code_streams import CodeStreams, class_problem, code_space
+from methods.code_streams import CodeStreams, class_problem, code_space, vector_problem
 from methods.editors import DirectionEditor, component_count, restore_directions
 from methods.unsupervised.hessian_penalty import activeness, interval, moments
 from methods.unsupervised.layer_indices import layer_indices
@@ -50,10 +50,7 @@ class Axes(Method):
         index_codes: int = Field(256, ge=0)
 
     def supports(self, info: GeneratorInfo, domain: DomainInfo) -> str | None:
-        space = code_space(self.options.space, info)
-        if space not in info.spaces or space.layered:
-            return f"{info.name} has no space {space} with one vector a code"
-        return class_problem(self.options.label, info)
+        return vector_problem(code_space(self.options.space, info), info) or class_problem(self.options.label, info)
 
     def fit(self, context: FitContext) -> Fitted:
         options, generator = self.options, context.generator

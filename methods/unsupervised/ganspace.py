@@ -16,7 +16,7 @@ from bench.codes import Codes, Space
 from bench.errors import InputError
 from bench.generators.base import Generator
 from methods.base import FitContext, Fitted, Method
-from methods.code_streams import CodeStreams, class_problem, code_space
+from methods.code_streams import CodeStreams, class_problem, code_space, vector_problem
 from methods.editors import PLUS, DirectionEditor, component_count, largest_positive, restore_directions
 
 # Samples behind the standard deviation of the codes along a component; samples of the regression from activations to codes.
@@ -110,8 +110,9 @@ class GANSpace(Method):
 
     def supports(self, info: GeneratorInfo, domain: DomainInfo) -> str | None:
         space, layer = self._place(info)
-        if space not in info.spaces or space.layered:
-            return f"{info.name} has no space {space} with one vector a code"
+        problem = vector_problem(space, info)
+        if problem:
+            return problem
         if self.options.layers != "all" and PLUS.get(space) not in info.spaces:
             return f"{info.name} has no layers to choose from"
         if layer is not None and not info.layers:

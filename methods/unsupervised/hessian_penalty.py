@@ -15,7 +15,7 @@ from bench.codes import Codes, Space
 from bench.errors import InputError
 from bench.generators.base import Generator
 from methods.base import FitContext, Fitted, Method
-from methods.code_streams import CodeStreams, class_problem, code_space
+from methods.code_streams import CodeStreams, class_problem, code_space, vector_problem
 from methods.editors import DirectionEditor, component_count, largest_positive, restore_directions
 from methods.unsupervised.hessian_basis import Activations, Penalty, Schedule, Search
 
@@ -77,8 +77,9 @@ class HessianPenalty(Method):
 
     def supports(self, info: GeneratorInfo, domain: DomainInfo) -> str | None:
         space, names = code_space(self.options.space, info), [layer.name for layer in info.layers]
-        if space not in info.spaces or space.layered:
-            return f"{info.name} has no space {space} with one vector a code"
+        problem = vector_problem(space, info)
+        if problem:
+            return problem
         for name in self.options.layers:
             if name not in ("all", PICTURE, *names):
                 return f"{info.name} has no layer {name}"

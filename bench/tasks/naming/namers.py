@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.domains.base import Domain, TextImageNetwork
+from bench.domains.base import Domain, TextImageNetwork, text_side
 from bench.domains.statements import Statement
-from bench.errors import InputError, UnsupportedError
+from bench.errors import InputError
 from bench.tasks.naming.rule import Naming
 from metrics.text import text_direction
 
@@ -70,10 +70,7 @@ def text_namer(statements: Sequence[Statement]) -> Namer:
 
 def text_guide(domain: Domain) -> TextImageNetwork:
     """The guide of texts. Raises UnsupportedError where there is none, or it has no text side."""
-    guide = domain.guide("text_image")
-    if not isinstance(guide, TextImageNetwork):
-        raise UnsupportedError(f"{guide.name} has no text side")
-    return guide
+    return text_side(domain.guide("text_image"))
 
 
 def statement_directions(guide: TextImageNetwork, statements: Sequence[Statement]) -> np.ndarray:

@@ -9,8 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from bench.codes import Codes
-from bench.domains.base import Domain, TextImageNetwork
-from bench.errors import UnsupportedError
+from bench.domains.base import Domain, TextImageNetwork, text_side
 from bench.streams import stream_seed
 from bench.tasks.base import CellContext
 from bench.tasks.editing.moves import Move
@@ -36,10 +35,7 @@ def takes_prompts(editor: Editor) -> bool:
 
 def text_judge(domain: Domain) -> TextImageNetwork:
     """The judge of texts. Raises UnsupportedError where there is none, or it has no text side."""
-    judge = domain.judge("text_image")
-    if not isinstance(judge, TextImageNetwork):
-        raise UnsupportedError(f"{judge.name} has no text side")
-    return judge
+    return text_side(domain.judge("text_image"))
 
 
 def text_vectors(judge: TextImageNetwork, texts: Sequence[str]) -> np.ndarray:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import torch
+from torch import Tensor
+
 from bench.domains.base import Network
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from bench.bank import FitBank
     from methods.base import FitContext, Method
 
 # What a method calls of a network to have pictures looked at; one may be made of the other.
 LOOKS = ("measure", "encode_image")
+# What stands beside the tensors that fits share: seconds and pictures shown to guides when they were made.
+COST = "cost"
 
 
 @dataclass
@@ -64,7 +67,8 @@ class WatchedBank:
     """The fit stream of one fit, that says what of it was read.
 
     read: whether codes or scores were. scored: pictures that the guide of attributes was shown for the scores, now or before.
-    seconds: of making them now. All fits of a generator share them: what they take is kept out of `looked`.
+    seconds: of making them now, less what shared parts took that were made before. All fits of a generator share the scores: what
+    they take is kept out of `looked`.
     """
 
     def __init__(self, bank: FitBank, looked: Looked) -> None:
@@ -90,6 +94,25 @@ class WatchedBank:
         found = self._bank.scores
         self.seconds += time.perf_counter() - start
         self._looked.pictures = pictures
+        return found
+
+    def share(self, name: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+        """What fits of one method share, kept with what making it took: every fit that uses it is charged in full."""
+        charged = False
+
+        def costed() -> dict[str, Tensor]:
+            nonlocal charged
+            charged = True  # by the clock and the counter around this fit
+            start, pictures = time.perf_counter(), self._looked.pictures
+            found = make()
+            cost = [time.perf_counter() - start, self._looked.pictures - pictures]
+            return {**found, COST: torch.tensor(cost, dtype=torch.float64)}
+
+        found = dict(self._bank.share(f"{name}-and-cost", costed))
+        seconds, pictures = torch.as_tensor(found.pop(COST)).tolist()
+        if not charged:
+            self.seconds -= seconds
+            self._looked.pictures += int(pictures)
         return found
 
 

@@ -21,7 +21,8 @@ class KIDBlocks(NamedTuple):
 
 def polynomial_kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """KID's cubic kernel (x.y / d + 1)^3, [n, d], [m, d] -> [n, m] (Binkowski et al. 2018, section 4)."""
-    return (np.asarray(x, np.float64) @ np.asarray(y, np.float64).T / x.shape[1] + 1) ** 3
+    linear = np.asarray(x, np.float64) @ np.asarray(y, np.float64).T / x.shape[1] + 1
+    return linear * linear * linear  # several times as fast as a power
 
 
 def mmd2(x: np.ndarray, y: np.ndarray) -> float:

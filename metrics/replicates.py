@@ -10,6 +10,7 @@ Replicates may be infinite: one that does not reach the level read counts as the
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -48,16 +49,19 @@ def bootstrap_weights(ids: np.ndarray, n_replicates: int, seed: int) -> np.ndarr
     return np.ascontiguousarray(weights.T)
 
 
+@lru_cache(maxsize=32)
 def fit_weights(n_fits: int, n_replicates: int, seed: int) -> np.ndarray:
     """Counts of fits drawn with replacement, float64 [B, F], each row summing to F; one fit gives ones.
 
     Crossed with the codes' weights (design: one resample of codes shared by fits, times one of fits). Replicate b draws the same
-    fits for every method with this many fits.
+    fits for every method with this many fits. Read-only, as all numbers share it.
     """
     if n_fits < 1 or n_replicates < 1:
         raise ValueError("at least one fit and one replicate are needed")
     rng = stream_rng("bootstrap-fits", seed, n_fits)
-    return rng.multinomial(n_fits, np.full(n_fits, 1 / n_fits), size=n_replicates).astype(np.float64)
+    weights = rng.multinomial(n_fits, np.full(n_fits, 1 / n_fits), size=n_replicates).astype(np.float64)
+    weights.flags.writeable = False
+    return weights
 
 
 def over_fits(replicates: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -137,6 +141,7 @@ def interval(replicates: np.ndarray, level: float = 0.95, axis: int = 0) -> tupl
     return low, high
 
 
+@lru_cache(maxsize=256)
 def small_sample_level(level: float, n: int, *, exponential: bool = False) -> float:
     """The level to ask of a percentile interval over n codes so that it holds `level`: `interval(replicates, that level)`.
 

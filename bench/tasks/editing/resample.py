@@ -33,6 +33,7 @@ class Resampled:
         curves = {*samples.curves, *((REALISM.name,) if samples.features is not None else ())}
         self.available = tuple(one for one in CURVES if one.name in curves)
         self._curves: dict[str, np.ndarray] = {}
+        self._strengths: dict[float, np.ndarray] = {}
 
     @property
     def n(self) -> int:
@@ -74,7 +75,9 @@ class Resampled:
 
     def strength(self, level: float) -> np.ndarray:
         """Where the mean effect first reaches the level, [R]; NaN where it never does."""
-        return crossing(self.samples.strengths, self.rising, level)
+        if level not in self._strengths:
+            self._strengths[level] = crossing(self.samples.strengths, self.rising, level)
+        return self._strengths[level]
 
     def read(self, one: Quantity, level: float) -> np.ndarray:
         """A quantity at the level, [R]; unreached, the worst there is, or NaN for one without better and worse."""

@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 
 from bench.records import Record
-from leaderboards import sections
+from leaderboards import across, sections
 from leaderboards.claims import Decision, papers
 from leaderboards.claims import text as claims
 from leaderboards.folder import Results
@@ -62,6 +62,8 @@ def render(
             "unreached": sections.unreached(results), "costs": costs,
             "fit_times": fit_times, "environment": sections.environment(run["environment"]),
         },
+        by_generators=across.methods_by_generators(boards, {task: headline_names(results, task) for task in boards}),
+        by_spaces=across.spaces_by_metrics(results, boards),
         claims=claims.sections(decisions), claims_summary=claims.summary(papers(), decisions), time_plot="plots/time.png",
         time_text=sections.time_text(run),
         wide_files=", ".join(f"`{name}`" for name in wide) or "there are no wide tables beside",

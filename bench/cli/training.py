@@ -11,6 +11,8 @@ TRAINERS = {
     "heads-stylegan2": "bench.training.stylegan2:train_stylegan2",
     "heads-dcgan": "bench.training.dcgan:train_heads_dcgan",
     "heads-pggan": "bench.training.pggan:train_heads_pggan",
+    "heads-pggan-hessian": "bench.training.pggan_hessian:train_heads_pggan_hessian",
+    "heads-pggan-control": "bench.training.pggan_hessian:train_heads_pggan_control",
     "heads-stylegan": "bench.training.stylegan:train_heads_stylegan",
     "heads-biggan": "bench.training.biggan:train_heads_biggan",
     "heads-eigengan": "bench.training.eigengan:train_heads_eigengan",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch import Tensor
 from bench.errors import InputError
 from bench.generators.base import Generator
 from bench.generators.forms import find_form
+from bench.generators.weights import load_card, load_safetensors
 
 WEIGHTS = Path(__file__).parent / "weights"
 
@@ -18,6 +20,11 @@ WEIGHTS = Path(__file__).parent / "weights"
 def weights_of(name: str) -> Path:
     """Where the weights of a shipped generator lie; its card beside them ends in .json, its sample grid in .png."""
     return WEIGHTS / f"{name.replace('-', '_')}.safetensors"
+
+
+def discriminator_of(name: str) -> Path:
+    """Where the discriminator of a shipped generator lies, of those that another training starts from."""
+    return WEIGHTS / f"{name.replace('-', '_')}_discriminator.safetensors"
 
 
 def build(state: Mapping[str, Tensor], name: str, description: str = "") -> Generator:
@@ -28,3 +35,14 @@ def build(state: Mapping[str, Tensor], name: str, description: str = "") -> Gene
     generator = form.build(dict(state), {}, name, "heads")
     generator.info = replace(generator.info, description=description)
     return generator
+
+
+def shipped(name: str) -> Generator:
+    """A generator of heads that ships with the package (trained by `latentbench train NAME`)."""
+    path = weights_of(name)
+    card = load_card(path.with_suffix(".json"))
+    return build(load_safetensors(path, sha256=card.get("sha256")), name, card.get("description", ""))
+
+
+heads_dcgan = partial(shipped, "heads-dcgan")
+heads_stylegan = partial(shipped, "heads-stylegan")

@@ -153,7 +153,7 @@ class BigGANRecipe(Recipe):
     ) -> float | None:
         return None
 
-    def constrain(self, generator: BigGAN) -> None:
+    def constrain(self, generator: BigGAN, *, images: int, draw: Draw) -> None:
         penalty = 0.0
         for one in generator.modules():
             if isinstance(one, IteratedSpectral):

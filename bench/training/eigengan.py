@@ -12,7 +12,7 @@ from torch import nn
 from bench.generators.eigengan import EigenGAN, Projection
 from bench.training.gan import HINGE, Loss
 from bench.training.gan_loop import train
-from bench.training.recipe import Recipe
+from bench.training.recipe import Draw, Recipe
 from bench.training.strided import StridedDiscriminator
 
 # Importances begin as 3, 6, 9, ..., so that the axes of a subspace are told apart from the start.
@@ -51,7 +51,7 @@ class EigenGANRecipe(Recipe):
     def discriminator(self, blocks: int) -> StridedDiscriminator:
         return StridedDiscriminator(self.channels[:-1])
 
-    def constrain(self, generator: EigenGAN) -> None:
+    def constrain(self, generator: EigenGAN, *, images: int, draw: Draw) -> None:
         errors = [one.U @ one.U.t() - torch.eye(self.dims, device=one.U.device) for one in generator.subspaces]
         (self.orthogonality * sum(error.square().mean() for error in errors)).backward()
 

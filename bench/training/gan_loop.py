@@ -144,7 +144,7 @@ class Run:
                 stop.fill_(float(self.stopped or time.monotonic() >= self.deadline))
                 if group.broadcast(stop):
                     break
-            if self.max_steps is not None and trainer.steps >= self.max_steps:
+            if self._over(trainer):
                 break
             before = trainer.images
             report = trainer.step(pictures)
@@ -161,6 +161,12 @@ class Run:
             self._snapshot(trainer, f"{trainer.images // 1000:06d}")
             save_half(trainer.averaged().state_dict(), self.out / "ema.safetensors", {"kimg": f"{trainer.images / 1000:.1f}"})
             log.say(f"stopped at step {trainer.steps}, {trainer.images / 1000:.1f} kimg")
+
+    def _over(self, trainer: Trainer) -> bool:
+        """Whether the training has all its steps or pictures."""
+        if self.max_steps is not None and trainer.steps >= self.max_steps:
+            return True
+        return self.recipe.length is not None and trainer.images >= self.recipe.length
 
     def _pictures(self, group: Group) -> HeadPictures | FilePictures:
         size, recipe = self.recipe.resolution, self.recipe

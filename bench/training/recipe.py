@@ -37,10 +37,10 @@ class Draw:
 class Recipe(ABC):
     """Settings of a training, under which alone it resumes, and the parts that differ between architectures.
 
-    channels: feature maps of both networks at 4, 8, 16, ... pixels. learning_rate: of Adam, for the
-    generator; learning_rate_d: for the discriminator, where it is another. gamma, r1_every:
-    weight and interval of R1. total: pictures held at a time; every `refresh_every` steps (0: never), each process replaces
-    `refresh` of its share.
+    channels: feature maps of both networks at 4, 8, 16, ... pixels. learning_rate: of Adam, for the generator; learning_rate_d:
+    for the discriminator, where it is another. gamma, r1_every: weight and interval of R1. length: pictures after which a
+    training is over; None: as long as time allows. total: pictures held at a time; every `refresh_every` steps (0: never), each
+    process replaces `refresh` of its share.
 
     Of the class: name of the generator; loss; betas of Adam; classes that its codes have (0: none); turns: steps of the
     discriminator for each of the generator; group: what a process's share of a batch is a multiple of;
@@ -64,6 +64,7 @@ class Recipe(ABC):
     learning_rate_d: float | None = None
     gamma: float = 0.1
     r1_every: int = 16
+    length: int | None = None
     total: int = 32_768
     refresh_every: int = 4
     refresh: int = 4
@@ -136,8 +137,8 @@ class Recipe(ABC):
         # Float32: a penalty on slopes is a second derivative, which bfloat16's eight bits cannot carry.
         return r1_penalty(discriminate, real, weight=self.gamma / 2 * self.r1_every / self.batch)
 
-    def constrain(self, generator: Any) -> None:  # noqa: B027
-        """Accumulate the gradient of a penalty on the generator's weights."""
+    def constrain(self, generator: Any, *, images: int, draw: Draw) -> None:  # noqa: B027
+        """Accumulate the gradient of a penalty on the generator. images: that training has seen."""
 
     def finish(self, frozen: Any) -> None:  # noqa: B027
         """Set what a generator of averaged weights needs beside them, such as statistics."""

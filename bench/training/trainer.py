@@ -105,12 +105,13 @@ class Trainer:
             self.penalty = self.penalty if penalty is None else penalty
             sum_d = self.group.add(self.flat_d.vector.grad)
             if last and recipe.together:
-                sum_g = self._learn(fake, result.image_grad)
+                sum_g = self._learn(fake, result.image_grad, draw)
             sum_d.wait()
             self._update(self.flat_d, self.optimiser_d)
         if not recipe.together:
             judge = self._judge(labels, self.dtype)
-            sum_g = self._learn(fake, generator_gradient(judge, fake, total=recipe.batch, loss=recipe.loss))
+            image_grad = generator_gradient(judge, fake, total=recipe.batch, loss=recipe.loss)
+            sum_g = self._learn(fake, image_grad, draw)
         sum_g.wait()
         self._update(self.flat_g, self.optimiser_g)
 
@@ -121,12 +122,12 @@ class Trainer:
         self._grow()
         return Report(result.real.mean().item(), result.fake.mean().item(), loss_g.item(), result.loss.item(), self.penalty)
 
-    def _learn(self, fake: Tensor, image_grad: Tensor) -> Pending:
+    def _learn(self, fake: Tensor, image_grad: Tensor, draw: Draw) -> Pending:
         """The generator's gradient, from that at its pictures; its sum over the processes is on its way."""
         self.flat_g.zero_grad()
         fake.backward(image_grad)
         if self.group.rank == 0:
-            self.recipe.constrain(self.generator)
+            self.recipe.constrain(self.generator, images=self.images, draw=draw)
         return self.group.add(self.flat_g.vector.grad)
 
     def _judge(self, labels: Tensor | None, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:

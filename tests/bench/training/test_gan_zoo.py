@@ -9,9 +9,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from bench.codes import Codes, Space
 from bench.domains.heads.factors import INDEX, sample_factors
 from bench.errors import InputError
 from bench.generators.load import load_generator
+from bench.generators.weights import save_half
 from bench.training import gan_loop
 from bench.training.biggan import BigGANRecipe, ProjectionDiscriminator, iterate_spectral
 from bench.training.data import CLASSES, HeadPictures, head_classes
@@ -19,6 +21,7 @@ from bench.training.dcgan import DCGANRecipe
 from bench.training.eigengan import EigenGANRecipe
 from bench.training.gan import HINGE, NON_SATURATING, WASSERSTEIN, gradient_penalty, shared_pass
 from bench.training.pggan import PGGANRecipe
+from bench.training.pggan_hessian import ControlRecipe, HessianRecipe, train_from_shipped
 from bench.training.processes import Group
 from bench.training.progressive import BlurDown, BoxDown, GrowingDiscriminator, set_level
 from bench.training.recipe import Draw, Recipe
@@ -36,6 +39,7 @@ RECIPES = {
     "biggan": BigGANRecipe.of({**THREE, "z_dim": 9, "shared_dim": 3}),
     "eigengan": EigenGANRecipe.of({**THREE, "dims": 2}),
 }
+DRAW = Draw(0, torch.device("cpu"))
 each = pytest.mark.parametrize("name", RECIPES)
 
 
@@ -198,7 +202,7 @@ def test_the_penalty_of_a_basis_is_nothing_where_it_is_orthonormal():
     recipe = RECIPES["eigengan"]
     generator = recipe.generator(3, 0.0).requires_grad_(True)
     basis = generator.subspaces[0].U
-    recipe.constrain(generator)
+    recipe.constrain(generator, images=0, draw=DRAW)
     assert float(basis.grad.abs().max()) < 1e-3
     with torch.no_grad():
         basis.add_(0.1 * torch.randn_like(basis))
@@ -207,7 +211,7 @@ def test_the_penalty_of_a_basis_is_nothing_where_it_is_orthonormal():
     before = error()
     for _ in range(50):
         optimiser.zero_grad()
-        recipe.constrain(generator)
+        recipe.constrain(generator, images=0, draw=DRAW)
         optimiser.step()
     assert error() < 0.1 * before
 
@@ -219,11 +223,67 @@ def test_orthogonal_regularisation_parts_the_filters_and_leaves_their_length():
     with torch.no_grad():
         weight.zero_()
         weight[0, 0], weight[1, 0], weight[2, 1] = 2.0, 3.0, 5.0
-    recipe.constrain(generator)
+    recipe.constrain(generator, images=0, draw=DRAW)
     # d/dw of beta * 2 (w0 . w1)^2 is 4 beta (w0 . w1) times the other; the third is orthogonal to both.
     expected = torch.zeros_like(weight)
     expected[0, 0], expected[1, 0] = 4e-4 * 6 * 3, 4e-4 * 6 * 2
     torch.testing.assert_close(weight.grad, expected)
+
+
+def test_the_hessian_penalty_of_a_generator_is_that_of_its_layers_and_falls_when_it_is_followed():
+    recipe = HessianRecipe.of({**THREE, "warmup": 100, "weight": 0.2})
+    torch.manual_seed(0)
+    generator = recipe.generator(3, 0.0).requires_grad_(True)
+    draws = lambda: Draw(5, torch.device("cpu"))  # noqa: E731
+    value, draw = float(recipe.penalty(generator, draws()).detach()), draws()
+    z, signs = draw.normal(4, 10), 2.0 * draw.integers(0, 2, 2 * 40).view(2, 4, 10) - 1
+    with torch.no_grad():
+        expected = 0.0
+        for layer in range(6):
+            found = []
+            for v in signs:
+                at = [Codes(Space.Z, z + 0.1 * step * v, torch.arange(4)) for step in (1, 0, -1)]
+                maps = [F.normalize(generator.features(one, [f"layer{layer}"])[f"layer{layer}"], dim=1) for one in at]
+                found.append((maps[0] - 2 * maps[1] + maps[2]) / 0.01 * maps[0].shape[1] ** 0.5)
+            expected += float(torch.stack(found).var(0).max())
+    assert value == pytest.approx(expected, rel=0.02)
+    gradients = {}
+    for images in (0, 50, 100, 900):  # a straight line up to the weight
+        generator.zero_grad()
+        recipe.constrain(generator, images=images, draw=draws())
+        gradients[images] = generator.layer0.weight.grad
+    assert gradients[0] is None
+    torch.testing.assert_close(2 * gradients[50], gradients[100])
+    torch.testing.assert_close(gradients[100], gradients[900])
+    optimiser = torch.optim.Adam(generator.parameters(), 1e-3)
+    for _ in range(30):
+        optimiser.zero_grad()
+        recipe.constrain(generator, images=900, draw=draws())
+        optimiser.step()
+    assert float(recipe.penalty(generator, draws()).detach()) < 0.5 * value
+
+
+def test_fine_tuning_begins_at_the_shipped_weights_and_ends_at_its_length(tmp_path, monkeypatch):
+    """The penalty's training and its control see the same pictures from the same start, and part by the penalty alone."""
+    start = ControlRecipe.of({**THREE, "first": 3})
+    begun = Trainer(start, Group(0, 1))
+    save_half(begun.averaged().state_dict(), tmp_path / "heads_pggan.safetensors")
+    save_half(begun.discriminator.state_dict(), tmp_path / "heads_pggan_discriminator.safetensors")
+    monkeypatch.setattr("bench.generators.zoo.WEIGHTS", tmp_path)
+    ends = []
+    for kind in (ControlRecipe, HessianRecipe):
+        for weight in (0.0, 0.1) if kind is HessianRecipe else (None,):
+            more = {} if weight is None else {"weight": weight, "warmup": 8}
+            recipe = kind.of({**THREE, "first": 3, "length": 60, **more})
+            out = tmp_path / f"{kind.name}-{weight}"
+            train_from_shipped(out, recipe=recipe, minutes=5)
+            state = torch.load(out / "state.pt", weights_only=True)
+            assert state["images"] == 64 and state["blocks"] == 3
+            ends.append(state["generator"])
+    torch.testing.assert_close(ends[0], ends[1], atol=0, rtol=0)
+    assert not torch.equal(ends[0], ends[2])
+    far = [float((one - begun.flat_g.vector.detach()).abs().max()) for one in ends]
+    assert 0 < max(far) < 0.2
 
 
 def test_power_iterations_find_the_largest_singular_value():

@@ -10,7 +10,7 @@ import numpy as np
 
 from leaderboards.claims.model import CHANGE_OF, HELD, Claim, Constant, Paper, Select
 from leaderboards.claims.readings import Source
-from leaderboards.claims.selectors import Pair, meant_for, pairs
+from leaderboards.claims.selectors import Pair, pairs, places
 from leaderboards.claims.values import Values
 from leaderboards.claims.verdicts import TIME_MARGIN, Asked, Comparison, compare, compare_points, outlasting
 from leaderboards.ranking import Entry, Reading
@@ -21,7 +21,9 @@ THEN = ">"
 
 @dataclass(frozen=True)
 class Decision:
-    """A claim of a paper, decided by one pair of entries of one generator. right: None stands for the claim's constant.
+    """A claim of a paper, decided by one pair of entries. right: None stands for the claim's constant.
+
+    generators: the left and the right side's, mostly the same.
 
     outlasts: whether what holds or fails stays so when all lines that were decided together are corrected for one another; None
     where nothing was decided, or without replicates.
@@ -29,7 +31,7 @@ class Decision:
 
     paper: Paper
     claim: Claim
-    generator: str
+    generators: tuple[str, str]
     left: Entry
     right: Entry | None
     metrics: tuple[str, str]  # left's and right's, in full
@@ -45,25 +47,24 @@ def evaluate(source: Source, papers: Iterable[Paper]) -> list[Decision]:
     out = []
     for paper in papers:
         for claim in paper.claims:
-            for generator in source.results.generators if claim.select else ():
-                if meant_for(claim.select.generators, generator):
-                    out += _decide(source, paper, claim, generator)
+            for generators in places(claim.select, source.results.generators) if claim.select else ():
+                out += _decide(source, paper, claim, generators)
     stay = outlasting([one.result.p for one in out])
     stay = [None if one.result.verdict == "undecided" else kept for one, kept in zip(out, stay, strict=True)]
     return [replace(one, outlasts=kept) for one, kept in zip(out, stay, strict=True)]
 
 
-def _decide(source: Source, paper: Paper, claim: Claim, generator: str) -> Iterator[Decision]:
+def _decide(source: Source, paper: Paper, claim: Claim, generators: tuple[str, str]) -> Iterator[Decision]:
     chosen = claim.select
-    cards = source.cards(chosen.task, generator)
-    for pair in pairs(chosen, cards):
+    cards, others = (source.cards(chosen.task, one) for one in generators)
+    for pair in pairs(chosen, cards, None if generators[0] == generators[1] else others):
         for metric in _metrics(chosen, cards[pair[0]]):
-            left, right = _sides(source, chosen, generator, pair, metric)
+            left, right = _sides(source, chosen, generators, pair, metric)
             result = _compared(chosen, left, right)
             if result:
                 names = (left.metric, right.metric)
                 judges, n = (tuple(sorted({*getattr(left, key), *getattr(right, key)})) for key in ("judges", "n"))
-                yield Decision(paper, claim, generator, *pair, names, judges, n, left.seconds, result)
+                yield Decision(paper, claim, generators, *pair, names, judges, n, left.seconds, result)
 
 
 def _metrics(chosen: Select, card: Mapping[str, Any]) -> Iterator[str]:
@@ -73,16 +74,19 @@ def _metrics(chosen: Select, card: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"{CHANGE_OF}{attribute}" for attribute in card["hold"]) if held else (metric,)
 
 
-def _sides(source: Source, chosen: Select, generator: str, pair: Pair, metric: str) -> tuple[Values, Values]:
+def _sides(
+    source: Source, chosen: Select, generators: tuple[str, str], pair: Pair, metric: str
+) -> tuple[Values, Values]:
     """Both sides' values on the questions asked; a constant answers every question of the left side."""
     entry, other = pair
-    left = _asked(source.values(chosen.task, generator, entry, chosen.left.metric or metric), chosen, chosen.left.target)
+    mine, theirs = generators
+    left = _asked(source.values(chosen.task, mine, entry, chosen.left.metric or metric), chosen, chosen.left.target)
     if isinstance(chosen.right, Constant):
         value = chosen.right.value
         same = {q: Reading(value, np.full_like(r.replicates, value), r.higher_is_better) for q, r in left.readings.items()}
         return left, Values(same, {q: (value,) for q in left.points}, left.metric, seconds=left.seconds)
-    right = _asked(source.values(chosen.task, generator, other, chosen.right.metric or metric), chosen, chosen.right.target)
-    return (_reached(left), _reached(right)) if entry == other else (left, right)
+    right = _asked(source.values(chosen.task, theirs, other, chosen.right.metric or metric), chosen, chosen.right.target)
+    return (_reached(left), _reached(right)) if (mine, entry) == (theirs, other) else (left, right)
 
 
 def _reached(values: Values) -> Values:

@@ -14,7 +14,8 @@ from leaderboards.folder import Cell
 
 # Whose 95 % interval the columns ci_low and ci_high of a table are.
 INTERVALS = {
-    "activeness": "activeness", "layerwise_rescoring": "delta", "likelihood": "log_likelihood_nats", "penalty": "penalty",
+    "activeness": "activeness", "active_components": "count", "layer_depth": "depth", "layerwise_rescoring": "delta",
+    "likelihood": "log_likelihood_nats", "penalty": "penalty",
 }  # fmt: skip
 
 

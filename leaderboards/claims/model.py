@@ -58,7 +58,7 @@ class Side(Strict):
 
     method, except_method: names or patterns (styleclip_*). hold: whether its edits are asked to leave attributes alone. options:
     of the variant, each 'present', 'absent' (at its default), a value, or several of which one is so. metric, target: where they
-    are not those of the claim.
+    are not those of the claim. generator: where the sides are of different ones.
     """
 
     method: Several | None = None
@@ -69,6 +69,7 @@ class Side(Strict):
     options: dict[Text, Option | Annotated[tuple[Option, ...], pydantic.Field(min_length=2)]] = {}
     metric: Text | None = None
     target: Text | None = None
+    generator: Text | None = None
 
 
 class Constant(Strict):
@@ -102,7 +103,7 @@ class Tolerance(Strict):
 
 
 class Select(Strict):
-    """Two sides that are compared within one generator, question by question.
+    """Two sides that are compared question by question, within one generator where they do not name one each.
 
     task: or 'fit'. metrics: a line each, none where both sides name their own; 'change of held' and 'change of NAME' ask how far
     an attribute moves that was not the target; of a fit, 'fit_seconds', or a Column of its tables. relation: left to right;
@@ -142,6 +143,8 @@ class Select(Strict):
         own = bool(self.left.metric), bool(self.right.metric) if isinstance(self.right, Side) else bool(self.left.metric)
         if own != (not self.metrics,) * 2:
             raise ValueError("give metrics, or a metric to either side")
+        if bool(self.left.generator) != bool(getattr(self.right, "generator", None)) or (self.left.generator and self.generators):
+            raise ValueError("either both sides name a generator, or the claim names generators, or none does")
         if HELD in {one.removeprefix(CHANGE_OF) for one in self.metrics} and self.left.hold != "present":
             raise ValueError(f"'{CHANGE_OF}{HELD}' needs a left side with hold: present")
         if self.task == FIT:

@@ -95,18 +95,28 @@ def meant_for(patterns: Sequence[str] | None, generator: str) -> bool:
     return patterns is None or _any(patterns, generator)
 
 
-def pairs(claim: Select, cards: Cards) -> list[Pair]:
+def places(claim: Select, generators: Sequence[str]) -> list[tuple[str, str]]:
+    """The generators of the left and the right side, of those that there are."""
+    if claim.left.generator:
+        pair = (claim.left.generator, claim.right.generator)
+        return [pair] if set(pair) <= set(generators) else []
+    return [(one, one) for one in generators if meant_for(claim.generators, one)]
+
+
+def pairs(claim: Select, cards: Cards, others: Cards | None = None) -> list[Pair]:
     """The (left, right) entries that a claim compares, alike in what it is paired on.
 
-    An entry stands against itself only where the sides ask it for different metrics or targets.
+    others: of the right side, where it is of another generator. Within one, an entry stands against itself only where the sides
+    ask it for different metrics or targets.
     """
     left = select(claim.left, cards)
     if isinstance(claim.right, Constant):
         return [(one, None) for one in left]
     spoken = {*claim.left.options, *claim.right.options, *APART, claim.larger}
-    alone = (claim.left.metric, claim.left.target) == (claim.right.metric, claim.right.target)
+    alone = others is None and (claim.left.metric, claim.left.target) == (claim.right.metric, claim.right.target)
+    others = cards if others is None else others
 
-    def key(entry: Entry) -> tuple:
+    def key(entry: Entry, cards: Cards) -> tuple:
         card = cards[entry]
         rest = {name: value for name, value in options_of(card["variant"]).items() if name not in spoken}
         parts = {"method": card["name"], "options": tuple(sorted(rest.items()))}
@@ -115,8 +125,8 @@ def pairs(claim: Select, cards: Cards) -> list[Pair]:
     def more(entry: Entry, other: Entry) -> bool:
         if claim.larger is None:
             return True
-        mine, theirs = (amount(cards[one], claim.larger) for one in (entry, other))
+        mine, theirs = (amount(table[one], claim.larger) for table, one in ((cards, entry), (others, other)))
         return mine is not None and theirs is not None and mine > theirs
 
-    right = select(claim.right, cards)
-    return [(a, b) for a in left for b in right if (a != b or not alone) and key(a) == key(b) and more(a, b)]
+    right = select(claim.right, others)
+    return [(a, b) for a in left for b in right if (a != b or not alone) and key(a, cards) == key(b, others) and more(a, b)]

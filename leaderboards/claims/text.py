@@ -46,6 +46,7 @@ def _side(decision: Decision, right: bool) -> str:
     name = label(decision.right if right else decision.left)
     name += f": {metric_title(decision.metrics[right])}" if side.metric else ""
     name += f": {side.target}" if side.target else ""
+    name += f" on {side.generator}" if side.generator else ""
     return f"{chosen.times:g} x {name}" if right and chosen.times != 1 else name
 
 
@@ -68,7 +69,7 @@ def line(decision: Decision) -> list[str]:
     verdict = f"**{result.verdict}**" + (", by reach alone" if result.by_reach else "")
     verdict += f", {NO_INTERVAL}" if result.share_low is None and result.low is None else ""
     verdict += f", {NOT_CORRECTED}" if d.outlasts is False else ""
-    return [d.generator, _side(d, False), _side(d, True), by, _count(d), won, gap, verdict]
+    return [" and ".join(dict.fromkeys(d.generators)), _side(d, False), _side(d, True), by, _count(d), won, gap, verdict]
 
 
 def by_claim(decisions: Iterable[Decision]) -> list[tuple[Claim, str]]:

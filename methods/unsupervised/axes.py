@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -17,7 +18,8 @@ from methods.base import FitContext, Fitted, Method
 from methods.code_streams import CodeStreams, class_problem, code_space, vector_problem
 from methods.editors import DirectionEditor, component_count, restore_directions
 from methods.unsupervised.hessian_penalty import activeness, interval, moments
-from methods.unsupervised.layer_indices import layer_indices
+from methods.unsupervised.layer_indices import layer_tables
+from metrics.statistics import bootstrap
 
 WHOLE = "all"
 
@@ -27,8 +29,8 @@ class Axes(Method):
 
     Of EigenGAN (He et al. 2021) these are the coordinates of the layers' subspaces, without the noise that feeds the first layer;
     of one that was trained with the Hessian penalty (Peebles et al. 2020, section 4) all of z. Offered are the most active ones,
-    as the second paper orders them; a strength counts deviations of the codes. Where layers have codes of their own (z+, w+) a
-    table says which layer carries which attribute.
+    as the second paper orders them; a strength counts deviations of the codes. Tables say how many of all are active, and, where
+    layers have codes of their own (z+, w+), which layer carries which attribute.
     """
 
     name = "axes"
@@ -68,8 +70,8 @@ class Axes(Method):
         names = tuple(map(str, range(len(order))))
         editor = DirectionEditor(generator, basis[order].float(), names, space, scale=scale[order].float())
         tables = {"activeness": activeness_rows([(layers[i], columns[i], active[i]) for i in order])}
-        found = layer_indices(context, options.index_codes)
-        return Fitted(editor=editor, tables=tables | ({"layer_indices": found} if found else {}))
+        tables["active_components"] = [effective_count(active, context.seed)]
+        return Fitted(editor=editor, tables=tables | layer_tables(context, options.index_codes))
 
     def restore(self, context: FitContext, state: dict[str, Tensor]) -> Fitted:
         return restore_directions(context, state)
@@ -82,6 +84,21 @@ def coordinates(generator: Generator, space: Space, dimension: int) -> tuple[lis
         return [WHOLE] * dimension, list(range(dimension))
     pairs = [(one.layer, column) for one in subspaces for column in range(one.columns.start, one.columns.stop)]
     return [layer for layer, _ in pairs], [column for _, column in pairs]
+
+
+def effective_count(active: Tensor, seed: int) -> dict[str, Any]:
+    """How many of the components [K, n] are active: (sum a)^2 / sum a^2 of their mean activeness a, which needs no threshold.
+
+    K where all are alike, 1 where one alone does anything (the participation ratio). 95 % interval by the bootstrap over codes.
+    """
+
+    def count(of_codes: np.ndarray) -> float:
+        mean = of_codes.mean(0)
+        return float(mean.sum() ** 2 / np.square(mean).sum())
+
+    value, low, high = bootstrap(count, active.double().T.numpy(), seed=seed)[:3]
+    facts = {"count": float(value), "ci_low": float(low), "ci_high": float(high)}
+    return {"components": "all", **facts, "of": len(active), "n": active.shape[1]}
 
 
 def activeness_rows(offered: Sequence[tuple[str, int, Tensor]]) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from bench.codes import Codes, Space
@@ -12,6 +13,7 @@ from methods.base import FitContext
 from methods.guided import attribute_scores
 from methods.supervised.higan_verify import level_of
 from methods.unsupervised.hessian_penalty import interval
+from metrics.statistics import bootstrap
 
 LAYERED = (Space.Z_PLUS, Space.W_PLUS)
 
@@ -37,34 +39,65 @@ def layered_codes(context: FitContext, count: int) -> Codes | None:
     return None
 
 
-def layer_indices(context: FitContext, count: int) -> list[dict[str, Any]]:
-    """The fit's table: attribute by layer, the total index by the guide's scores with its 95 % interval (normal, over n codes).
+def layer_tables(context: FitContext, count: int) -> dict[str, list[dict[str, Any]]]:
+    """The fit's tables: `layer_indices`, attribute by layer, and `layer_depth`, how deep each level of attributes lies.
 
-    A code's row is that of the next `count` codes of the bank, the others stay. Empty where layers have no codes of their own,
+    A code's row is that of the next `count` codes of the bank, the others stay. Nothing where layers have no codes of their own,
     the domain has no guide of attributes, or the bank holds fewer than 2 pairs.
     """
     count = min(count, len(context.bank) // 2)
     if count < 2 or "attributes" not in context.guides:
-        return []
+        return {}
     codes = layered_codes(context, 2 * count)
     if codes is None:
-        return []
+        return {}
     own, other = codes[:count], codes[count:]
     spread = context.bank.scores.double()
     spread = torch.stack([column[column.isfinite()].std() for column in spread.T])
-    before = attribute_scores(context, own)
-    rows = []
-    for number, name in enumerate(row_names(context, own.values.shape[1])):
+    before, shares = attribute_scores(context, own), []
+    for number in range(own.values.shape[1]):
         values = own.values.clone()
         values[:, number] = other.values[:, number]
-        shares = total_indices(before, attribute_scores(context, own.with_values(values)), spread)
-        for attribute, column in zip(context.bank.names, shares.T, strict=True):
+        shares.append(total_indices(before, attribute_scores(context, own.with_values(values)), spread))
+    found = torch.stack(shares)
+    return {"layer_indices": index_rows(context, found), "layer_depth": depth_rows(context, found)}
+
+
+def index_rows(context: FitContext, shares: torch.Tensor) -> list[dict[str, Any]]:
+    """Attribute by layer, of shares [L, N, A]: the total index by the guide's scores, 95 % interval normal over codes."""
+    rows = []
+    for number, name in enumerate(row_names(context, len(shares))):
+        for attribute, column in zip(context.bank.names, shares[number].T, strict=True):
             read = column[column.isfinite()]
             if len(read) > 1:
                 value, low, high = interval(read)
                 level = level_of(attribute, context.domain.name)
                 facts = {"index": value, "ci_low": low, "ci_high": high, "n": len(read)}
                 rows.append({"attribute": attribute, "level": level, "layer": name, "row": number, **facts})
+    return rows
+
+
+def depth_rows(context: FitContext, shares: torch.Tensor) -> list[dict[str, Any]]:
+    """Level by level, of shares [L, N, A]: where among the layers its attributes' indices lie, from 0 (first) to 1 (last).
+
+    The mean of the layers' places, weighted by the indices summed over the level's attributes; 95 % interval by the bootstrap
+    over codes.
+    """
+    places = np.linspace(0, 1, len(shares))
+    levels = [level_of(attribute, context.domain.name) for attribute in context.bank.names]
+
+    def depth(of_codes: np.ndarray) -> float:
+        weights = of_codes.mean(0)
+        return float((weights * places).sum() / weights.sum())
+
+    rows = []
+    for level in dict.fromkeys(levels):
+        columns = [i for i, one in enumerate(levels) if one == level]
+        mine = shares[:, :, columns].sum(2).T.numpy()
+        mine = mine[np.isfinite(mine).all(1)]
+        if len(mine) > 1 and mine.sum(1).all():
+            value, low, high = bootstrap(depth, mine, seed=context.seed)[:3]
+            rows.append({"level": level, "depth": float(value), "ci_low": float(low), "ci_high": float(high), "n": len(mine)})
     return rows
 
 

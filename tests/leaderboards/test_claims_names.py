@@ -28,7 +28,9 @@ from methods.base import FitContext
 from methods.supervised.higan_layers import layer_groups
 from methods.supervised.higan_verify import layer_table, level_table, verified
 from methods.supervised.stylespace_regions import Localised
+from methods.unsupervised.axes import effective_count
 from methods.unsupervised.hessian_penalty import activeness_rows, penalty_rows
+from methods.unsupervised.layer_indices import depth_rows
 
 REGISTRY = Registry(plugins=False)
 METHODS = REGISTRY.names("methods")
@@ -64,8 +66,8 @@ def method(name):
 def metrics(task):
     """The metrics that a task can write, without the protocol that stands in brackets."""
     if task == "representation":
-        factors = representation.factor_quantities("lasso")
-        names = [one.name for one in (*factors, representation.SEPARABILITY, representation.FULL, representation.END)]
+        paths = representation.FULL, representation.END, representation.HESSIAN
+        names = [one.name for one in (*representation.factor_quantities("lasso"), representation.SEPARABILITY, *paths)]
     else:
         names = import_module(f"bench.tasks.{task}.quantities").metric_names()
     return {name.partition("[")[0] for name in names}
@@ -160,6 +162,10 @@ def tables():
         "stylespace": counts.tables(lambda channel: ("layer", channel)),
         "higan": layers_found(generator.info),
         "hessian_penalty": components_found(),
+        "axes": {
+            "active_components": [effective_count(torch.rand(3, 20), 0)],
+            "layer_depth": depth_rows(context, torch.rand(4, 20, len(bank.names))),
+        },
     }
 
 

@@ -10,6 +10,7 @@ from bench.tasks.representation.protocol import FULL, RepresentationSettings, fa
 from bench.tasks.representation.task import RepresentationTask
 from leaderboards import headlines, tasks
 from leaderboards.claims import Source, evaluate, papers, readings
+from leaderboards.claims.text import line
 from leaderboards.folder import Cell, Results
 
 A, B = ("interfacegan", ""), ("interfacegan", "space=z")
@@ -179,3 +180,32 @@ def test_spaces_are_compared_by_the_representation_task(monkeypatch):
         assert found[claim, metric].result.verdict == "holds", claim
     assert found["s-more-complete-than-w", "dci_completeness[lasso]"].judges == ("attributes[toy]",)
     assert found["ppl-end-equals-full-in-z", "ppl_end"].metrics == ("ppl_end", "ppl_full")
+
+
+def test_a_claim_about_two_generators_reads_each_side_of_its_own():
+    def axes(count, generator):
+        row = {"components": "all", "count": count, "ci_low": count - 1, "ci_high": count + 1, "of": 64, "n": 300}
+        return replace(cell("axes", tables={"active_components": [row]}), generator=generator)
+
+    def of(ours, theirs):
+        cells = [axes(ours, "heads-pggan-hessian"), axes(theirs, "heads-pggan-control"), axes(1.0, "g")]
+        run = {"suite": {"tasks": {"editing": {}}, "generators": [one.generator for one in cells], "seed": 0}}
+        return decided(Results([], cells, run), "penalty-shrinks-unneeded-components")
+
+    for ours, theirs, verdict in ((10.0, 40.0, "holds"), (40.0, 10.0, "fails"), (10.0, 11.5, "undecided")):
+        (one,) = of(ours, theirs)
+        assert (one.result.verdict, one.result.difference) == (verdict, pytest.approx(ours - theirs))
+        assert one.generators == ("heads-pggan-hessian", "heads-pggan-control")
+    assert line(of(10.0, 40.0)[0])[:3] == [
+        "heads-pggan-hessian and heads-pggan-control", "axes on heads-pggan-hessian", "axes on heads-pggan-control",
+    ]  # fmt: skip
+
+
+def test_levels_of_layers_are_two_sides_of_one_fit():
+    rows = [{"level": level, "depth": depth, "ci_low": depth - 0.05, "ci_high": depth + 0.05} for level, depth in (
+        ("pose and shape", 0.2), ("parts", 0.3), ("colour and light", 0.7),
+    )]  # fmt: skip
+    one = replace(cell("axes", tables={"layer_depth": rows}), generator="heads-eigengan")
+    run = {"suite": {"tasks": {"editing": {}}, "generators": ["heads-eigengan"], "seed": 0}}
+    (found,) = decided(Results([], [one], run), "layers-order-semantics")
+    assert (found.result.verdict, found.result.difference) == ("holds", pytest.approx(0.5))

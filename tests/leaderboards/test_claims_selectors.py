@@ -7,7 +7,7 @@ import pytest
 from bench.errors import InputError
 from leaderboards.claims.library import load_papers, parse_paper
 from leaderboards.claims.model import Select, Side
-from leaderboards.claims.selectors import amount, matches, meant_for, options_of, pairs, select
+from leaderboards.claims.selectors import amount, matches, meant_for, options_of, pairs, places, select
 
 
 def card(name, variant="", space="w", approach="supervised", hold=()):
@@ -205,3 +205,16 @@ def test_a_file_bears_its_paper_s_id(tmp_path):
         load_papers([tmp_path / "other.yaml"])
     with pytest.raises(InputError, match="cannot be read"):
         load_papers([tmp_path / "none.yaml"])
+
+
+def test_sides_of_two_generators_stand_against_each_other():
+    both = {"left": {"method": "sefa", "generator": "with"}, "right": {"method": "sefa", "generator": "without"}}
+    claim = Select(task="editing", metrics="leakage", relation="less", **both)
+    assert places(claim, ["without", "other", "with"]) == [("with", "without")]
+    assert places(claim, ["with", "other"]) == []
+    assert pairs(claim, CARDS, CARDS) == [(("sefa", ""), ("sefa", ""))] and pairs(claim, CARDS, {}) == []
+    within = Select(task="editing", metrics="leakage", relation="less", left={}, right={}, generators="w*")
+    assert places(within, ["without", "other", "with"]) == [("without", "without"), ("with", "with")]
+    for wrong in (both | {"right": {}}, both | {"right": {"chance": 0.5}}, both | {"generators": "with"}):
+        with pytest.raises(ValueError, match="either both sides name a generator"):
+            Select(task="editing", metrics="leakage", relation="less", **wrong)

@@ -90,7 +90,8 @@ class Synthetic:
 
     def __init__(self, claim, left, right):
         chosen, generator = claim.select, (claim.select.generators or ("g",))[0].replace("*", "")
-        self.results = SimpleNamespace(generators=[generator])
+        named = [claim.select.left.generator, getattr(claim.select.right, "generator", None)]
+        self.results = SimpleNamespace(generators=list(filter(None, named)) or [generator])
         amounts = [{chosen.larger: 0.9}, {chosen.larger: 0.8}] if chosen.larger else [{}, {}]
         both = zip((chosen.left, chosen.right), amounts, strict=True)
         sides = [card_of(side, **more) for side, more in both if isinstance(side, Side)]
@@ -104,6 +105,7 @@ class Synthetic:
     def values(self, task, generator, one, metric):
         chosen = self.chosen
         ours = chosen.left.metric == metric if chosen.left.metric else one == self.first
+        ours = generator == chosen.left.generator if chosen.left.generator else ours
         value = self.both[0 if ours else 1]
         count = {"any": 2}.get(chosen.sequence, chosen.sequence)
         targets = [">".join(["age", "glasses", "beard", "smile"][:count])]
@@ -113,7 +115,8 @@ class Synthetic:
             targets = list(chosen.targets)
         if task == FIT:
             rows = targets if chosen.targets or chosen.left.target else [""]
-            return Values(points={(row, ""): (value,) for row in rows}, metric=metric, n=(1,))
+            level = lambda row: self.both[row != chosen.left.target] if chosen.left.target else value  # noqa: E731
+            return Values(points={(row, ""): (level(row),) for row in rows}, metric=metric, n=(1,))
         made = {}
         for target in targets:
             mine = value if not chosen.left.target else self.both[target != chosen.left.target]

@@ -11,8 +11,8 @@ from bench.errors import InputError
 from bench.generators.base import Generator
 from bench.generators.eigengan import EigenGAN
 from methods.base import FitContext, Request
-from methods.unsupervised.axes import Axes, coordinates
-from methods.unsupervised.layer_indices import layer_indices, total_indices
+from methods.unsupervised.axes import Axes, coordinates, effective_count
+from methods.unsupervised.layer_indices import layer_tables, total_indices
 
 ROWS, WIDTH, SIDE = 3, 4, 4
 NAMES = ("yaw", "light", "mixed")
@@ -89,7 +89,7 @@ def test_the_most_active_coordinates_are_offered():
 
 def test_layers_have_the_shares_that_were_planted():
     """Of a sum of independent parts the total index is each one's share of the variance."""
-    rows = layer_indices(place(Stacked()), 2000)
+    rows = layer_tables(place(Stacked()), 2000)["layer_indices"]
     found = {(row["attribute"], row["layer"]): row for row in rows}
     assert [row["layer"] for row in rows if row["attribute"] == "yaw"] == ["block0", "block1", "row 2"]
     truth = {"yaw": (1, 0, 0), "light": (0, 0, 1), "mixed": (0.75, 0, 0.25)}
@@ -109,9 +109,31 @@ def test_an_index_is_the_share_of_the_variance():
 
 
 def test_the_table_of_layers_needs_layers_and_a_guide():
-    assert layer_indices(place(Stacked(layered=False)), 100) == []
-    assert layer_indices(place(Stacked(), guides=False), 100) == []
-    assert layer_indices(place(Stacked(), n=3), 100) == []
+    assert layer_tables(place(Stacked(layered=False)), 100) == {}
+    assert layer_tables(place(Stacked(), guides=False), 100) == {}
+    assert layer_tables(place(Stacked(), n=3), 100) == {}
+
+
+def test_levels_lie_where_their_layers_are():
+    """Yaw is all of the first layer, light all of the last; what is of no level lies between."""
+    rows = {row["level"]: row for row in layer_tables(place(Stacked()), 1000)["layer_depth"]}
+    assert rows["pose and shape"]["depth"] == 0 and rows["colour and light"]["depth"] == 1
+    mixed = rows["none"]
+    assert mixed["ci_low"] < 0.25 < mixed["ci_high"] and mixed["ci_high"] - mixed["ci_low"] < 0.1 and mixed["n"] == 1000
+
+
+@pytest.mark.parametrize(("means", "count"), [((1, 1, 1, 1), 4.0), ((1, 0, 0, 0), 1.0), ((3, 1, 0, 0), 1.6)])
+def test_the_effective_count_is_between_one_and_all(means, count):
+    noise = torch.rand(200, generator=torch.Generator().manual_seed(0)) + 0.5
+    row = effective_count(torch.tensor(means)[:, None] * noise, 0)
+    assert row["count"] == pytest.approx(count, rel=1e-5) and row["of"] == 4 and row["n"] == 200
+    assert row["ci_low"] - 1e-9 <= count <= row["ci_high"] + 1e-5
+
+
+def test_few_codes_leave_the_effective_count_open():
+    active = torch.distributions.Exponential(1.0).sample((8, 12))
+    row = effective_count(active, 0)
+    assert row["ci_high"] - row["ci_low"] > 0.5
 
 
 def test_an_eigengan_offers_its_subspaces_alone():

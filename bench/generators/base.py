@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -29,6 +30,8 @@ class Generator(nn.Module, ABC):
     info: GeneratorInfo
     # Of the columns of `factors`; those that are attributes of the domain bear their names. Empty where the truth is not known.
     factor_names: Sequence[str] = ()
+    # Attributes of the domain that training lost, and how that shows: no task asks for them, and says so.
+    lost: Mapping[str, str] = MappingProxyType({})
 
     def settings(self) -> dict[str, Any]:
         """What changes the output and is not a weight, as JSON values; it enters the fingerprint."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping as Dict
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -31,7 +30,6 @@ from bench.generators.resample import fir_filter
 from bench.generators.style_based import StyleBased, style_spaces
 from bench.generators.stylegan2_layers import Noise, Synthesis, ToRGB, Variant
 from bench.generators.stylegan2_mapping import Mapping
-from bench.generators.weights import load_card, load_safetensors
 from bench.streams import label_rows, normal_rows
 
 MEAN_SAMPLES = 4096  # codes behind a mean w that the weights do not hold
@@ -226,13 +224,3 @@ def build_ada(state: Dict[str, Tensor], arguments: Dict[str, Any], name: str, do
 ADA = Form(
     "ada", "stylegan2", (r"mapping\.fc0\.weight", r"synthesis\.b4\.const", r"synthesis\.b4\.conv1\.affine\.weight"), build_ada
 )
-
-
-def heads_stylegan2() -> StyleGAN2:
-    """The generator of heads that ships with the package (trained by `latentbench train heads-stylegan2`)."""
-    path = Path(__file__).parent / "weights" / "heads_stylegan2.safetensors"
-    card = load_card(path.with_suffix(".json"))
-    state = load_safetensors(path, sha256=card.get("sha256"))
-    return StyleGAN2.from_state_dict(
-        state, name="heads-stylegan2", domain="heads", description=card.get("description", ""), **card.get("settings", {})
-    )

@@ -41,8 +41,11 @@ def shipped(name: str) -> Generator:
     """A generator of heads that ships with the package (trained by `latentbench train NAME`)."""
     path = weights_of(name)
     card = load_card(path.with_suffix(".json"))
-    return build(load_safetensors(path, sha256=card.get("sha256")), name, card.get("description", ""))
+    generator = build(load_safetensors(path, sha256=card.get("sha256")), name, card.get("description", ""))
+    generator.lost = {attribute: f"{name} lost it: {how}" for attribute, how in card.get("lost", {}).items()}
+    return generator
 
 
+heads_stylegan2 = partial(shipped, "heads-stylegan2")
 heads_dcgan = partial(shipped, "heads-dcgan")
 heads_stylegan = partial(shipped, "heads-stylegan")

@@ -83,7 +83,6 @@ def ship(run: Path, target: Path | None = None, count: int = PICTURES) -> dict[s
         "name": name,
         "description": description,
         "sha256": save_half(state, target),
-        "settings": {},
         "kimg": float(images[-1]),
         "minutes": round(minutes_of(log), 1),
         "recipe": recipe,

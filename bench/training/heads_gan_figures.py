@@ -21,6 +21,8 @@ from metrics.neighbours import density_coverage, precision_recall
 PICTURES = 4096
 # Renders of these ids and seed were never trained on.
 HELD_OUT_SEED = 7
+# Below this share of the renders' rate or spread an attribute is lost: edits of it would be of what is no longer there.
+LOST = 0.2
 STYLE_BASED = ("heads-stylegan", "heads-stylegan2")
 
 
@@ -61,6 +63,15 @@ def attribute_coverage(
             "enough": ratio >= bars[kind],
         }
     return found
+
+
+def lost(attributes: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The attributes of `attribute_coverage` that samples hardly show, and what they show of them."""
+    return {
+        name: f"a {one['measure']} of {one['samples']:g} where renders have {one['renders']:g}"
+        for name, one in attributes.items()
+        if one["ratio"] < LOST
+    }
 
 
 def judges_of(domain: Domain) -> dict[str, Network]:
@@ -105,5 +116,6 @@ def measure(generator: Generator, domain: Domain, count: int = PICTURES) -> dict
         "neighbours": neighbours,
         "coverage_judge": f"attributes[{domain.info.judges['attributes']}]",
         "coverage": attributes,
+        "lost": lost(attributes),
         "below_their_bar": sorted(below),
     }

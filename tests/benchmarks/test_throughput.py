@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from bench.domains.heads.factors import sample_factors
 from bench.domains.heads.renderer import render
-from bench.generators.stylegan2 import heads_stylegan2
+from bench.generators.zoo import heads_stylegan2
 
 ROWS = 16
 

@@ -60,6 +60,8 @@ class TargetMeasure:
             return f"the method edits one way only, and that does not {'raise' if sign == '+' else 'lower'} {target}"
         if target not in guided(cell.domain):
             return f"the guide {self.readers[GUIDE].name} does not score {target}, so that nothing places its strengths"
+        if target in cell.generator.lost:
+            return cell.generator.lost[target]
         if math.isinf(float(self.pool.sigma[column])):
             return f"the judge sees no {target} change over {len(self.pool.codes)} samples"
         binary = is_binary(cell.domain.info.attributes[column])

@@ -67,6 +67,8 @@ class QuestionMeasure:
             reason = "the method has no such target"
         elif target not in self.names:
             reason = f"the judge does not score {target}"
+        elif target in self.cell.generator.lost:
+            reason = self.cell.generator.lost[target]
         elif not np.isfinite(plain.sigma[self.names.index(target)]):
             reason = f"the judge sees no {target} change over {len(plain.scores)} samples"
         elif plain.has(plain.scores[:, self.names.index(target)], self.names.index(target), sign).all():

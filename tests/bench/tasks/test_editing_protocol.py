@@ -151,6 +151,17 @@ def test_binary_edits_start_from_codes_without_and_with_it(pure, world):
     assert result.arrays["sigma"][0] == pytest.approx(float(everyone.values[:, 0].double().std()), rel=1e-5)
 
 
+def test_what_a_generator_lost_is_not_asked_of_it(world, blocks):
+    """Everything else is measured as ever; what was lost stays among what is judged."""
+    poor = blocks.Linear()
+    poor.lost = {"hat": "toy lost it: a rate of 0.01 where renders have 0.45"}
+    _, records = world.but(generator=poor).run(world.directions({"warmth": {0: 1.0}, "hat": {4: 1.0}}))
+    mine = [r for r in records if r.target == "hat"]
+    assert mine and {(r.status, r.reason) for r in mine} == {("skipped", poor.lost["hat"])}
+    assert all(r.status == "ok" for r in records if (r.target, r.sign, r.point) == ("warmth", "+", "grid"))
+    assert [r for r in records if r.target == "warmth" and r.attribute == "hat"]
+
+
 def test_too_few_binary_codes_are_skipped_with_the_count(world, blocks):
     rare = world.but(generator=blocks.Linear(rare=2.0))
     _, records = rare.run(rare.directions({"warmth": {0: 1.0}, "hat": {4: 1.0}}))

@@ -16,7 +16,7 @@ from bench.generators.weights import load_card
 from bench.generators.zoo import shipped, weights_of
 from bench.passes import Passes
 from bench.training import heads_gan_card as cards
-from bench.training.heads_gan_figures import attribute_coverage, bars_of
+from bench.training.heads_gan_figures import attribute_coverage, bars_of, lost
 
 NAMES = tuple(factor.name for factor in FACTORS)
 SHIPPED = [name for name in cards.DESCRIPTIONS if weights_of(name).exists()]
@@ -44,6 +44,9 @@ def test_coverage_is_the_share_of_the_renders_rate_and_spread():
     assert found["glasses"]["ratio"] == pytest.approx(0.5, abs=0.05) and not found["glasses"]["enough"]
     assert found["yaw"]["ratio"] == pytest.approx(0.5, abs=0.03) and found["yaw"]["measure"] == "spread"
     assert found["beard"]["measure"] == "rate" and found["beard"]["enough"]
+    assert lost(found) == {}
+    found["glasses"] |= {"samples": 0.04, "ratio": 0.08}
+    assert list(lost(found)) == ["glasses"] and "a rate of 0.04 where renders have 0." in lost(found)["glasses"]
     assert bars_of("heads-stylegan")["rate"] > bars_of("heads-dcgan")["rate"]
 
 

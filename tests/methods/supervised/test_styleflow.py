@@ -313,7 +313,7 @@ def test_edits_of_a_trained_generator_raise_what_a_judge_sees():
     """A few hundred codes of the shipped heads: the judge, which no fit saw, sees the edit of yaw in nearly every picture."""
     from bench.bank import FitBank
     from bench.domains.heads.domain import heads
-    from bench.generators.stylegan2 import heads_stylegan2
+    from bench.generators.zoo import heads_stylegan2
     from bench.passes import Passes
 
     generator, domain = heads_stylegan2(), heads()

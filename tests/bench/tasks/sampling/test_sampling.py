@@ -205,6 +205,10 @@ def test_questions_that_cannot_be_asked_say_why(measure, sampler, world, blocks)
     rare = world.but(generator=blocks.Linear(rare=-9.0))  # everyone has a hat
     found = {(r.sign, r.reason) for r in measure(sampler(), at=rare)[1] if r.target == "hat" and r.status == "skipped"}
     assert ("+", "every sample has it without being asked") in found
+    poor = blocks.Linear()
+    poor.lost = {"hat": "toy lost it"}
+    found = {(r.target, r.reason) for r in measure(sampler(), at=world.but(generator=poor))[1] if r.status == "skipped"}
+    assert found == {("hat", "toy lost it")}
 
 
 def test_wrong_samplers_fail(measure, world, sampler):

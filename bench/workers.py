@@ -8,8 +8,15 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from bench.errors import InputError
+
+
+def limit_threads(threads: int) -> None:
+    """At most so many threads in this process, of torch and of the libraries behind numpy, scipy and scikit-learn."""
+    torch.set_num_threads(threads)
+    threadpool_limits(threads)
 
 
 @contextmanager
@@ -28,7 +35,7 @@ def shared_out(workers: int) -> Iterator[Executor | None]:
     before = torch.get_num_threads()
     threads = max(1, before // workers)
     # Fresh processes: a fork of one whose torch has started threads may hang.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(threads,))
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=limit_threads, initargs=(threads,))
     torch.set_num_threads(threads)
     try:
         yield pool

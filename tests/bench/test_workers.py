@@ -4,6 +4,7 @@ from copy import copy
 
 import pytest
 import torch
+from threadpoolctl import threadpool_info
 
 from bench.cell import Workbench
 from bench.errors import InputError
@@ -28,6 +29,8 @@ def test_threads_are_shared_out_and_come_back(threads):
 def test_there_is_always_a_thread(threads):
     with shared_out(7) as pool:
         assert pool.submit(torch.get_num_threads).result() == 1
+        libraries = pool.submit(threadpool_info).result()
+        assert libraries and {one["num_threads"] for one in libraries} == {1}
 
 
 def test_one_works_here_and_none_is_refused(threads):

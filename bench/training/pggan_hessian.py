@@ -27,7 +27,7 @@ class ControlRecipe(PGGANRecipe):
     name: ClassVar[str] = "heads-pggan-control"
 
     first: int = 5
-    length: int | None = 120_000
+    length: int | None = 100_000
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class HessianRecipe(ControlRecipe):
     name: ClassVar[str] = "heads-pggan-hessian"
 
     weight: float = 0.1
-    warmup: int = 40_000
+    warmup: int = 33_000
     epsilon: float = 0.1
     directions: int = 2
     codes: int = 4

@@ -47,5 +47,4 @@ def shipped(name: str) -> Generator:
 
 
 heads_stylegan2 = partial(shipped, "heads-stylegan2")
-heads_dcgan = partial(shipped, "heads-dcgan")
-heads_stylegan = partial(shipped, "heads-stylegan")
+heads_pggan = partial(shipped, "heads-pggan")

@@ -23,7 +23,8 @@ class StyleGANRecipe(Growing):
 
     The generator learns faster than the official code's 1e-3 at these sizes, and than the discriminator: at 1e-3 or 2e-3 for both
     the discriminator was sure of every picture from 16x16 on, whose logits lay 3.8 and 1.9 apart at 65 thousand pictures for 1.5
-    here; at 4e-3 for both with a tenth of gamma it ran away.
+    here; at 4e-3 for both with a tenth of gamma it ran away. Not settled yet: from 32x32 on averaged weights make blurs where the
+    present ones make heads.
 
     mixing: probability that a picture has the styles of two codes. noise_from: pictures seen before noise inputs join: in small
     networks they take the place of detail until edges are learned.

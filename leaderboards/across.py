@@ -9,12 +9,12 @@ import numpy as np
 
 from bench.records import Record
 from leaderboards.folder import Results
-from leaderboards.pages.representation import COLUMNS, SPACES, TITLES, control_of, in_order
+from leaderboards.pages.representation import SPACES, TITLES, columns, control_of, in_order
 from leaderboards.pages.representation import TASK as SPACES_TASK
 from leaderboards.ranking import Entry
 from leaderboards.sections import markdown, n_of
 from leaderboards.tables import Board, Row
-from leaderboards.vocabulary import ARROWS, entry, short, spelled_out, title, with_interval
+from leaderboards.vocabulary import ARROWS, NOT_OK, entry, record_text, short, spelled_out, title, with_interval
 
 EDITING = "editing"
 NONE = "–"
@@ -22,11 +22,10 @@ NONE = "–"
 Boards = Mapping[str, Mapping[str, Board | None]]  # task -> generator
 
 
-def methods_by_generators(boards: Boards, names: Mapping[str, Sequence[str]]) -> str:
+def methods_by_generators(boards: Boards) -> str:
     """For every task that ranks entries on two generators or more: average rank, and its first headline, by entry and generator.
 
-    names: the headlines of each task. Entries are in the order of their average rank as a share of the entries beside them, over
-    the generators that they ran on.
+    Entries are in the order of their average rank as a share of the entries beside them, over the generators that they ran on.
     """
     parts = []
     for task, by_generator in boards.items():
@@ -35,8 +34,8 @@ def methods_by_generators(boards: Boards, names: Mapping[str, Sequence[str]]) ->
             continue
         entries = _by_rank(ranked)
         parts += [f"### {task}: average rank", _table(ranked, entries, _rank)]
-        for metric in names[task][:1]:
-            parts += [f"### {task}: {title(metric)}", _table(ranked, entries, partial(_mean, metric=metric))]
+        metric = _headlines(ranked)[0]
+        parts += [f"### {task}: {title(metric)}", _table(ranked, entries, partial(_mean, metric=metric))]
         parts.append(spelled_out(entries, "In these tables"))
     return "\n\n".join(filter(None, parts))
 
@@ -46,6 +45,11 @@ def _table(ranked: Mapping[str, Board], entries: Sequence[Entry], shown: Callabl
     cells = lambda one: [shown(rows[g, one]) if (g, one) in rows else NONE for g in ranked]  # noqa: E731
     heads = [f"{generator} ({len(board.rows)} entries)" for generator, board in ranked.items()]
     return markdown(["entry", *heads], [[short(one, entries), *cells(one)] for one in entries])
+
+
+def _headlines(ranked: Mapping[str, Board]) -> list[str]:
+    """The headlines of a task, in their order, which every row has."""
+    return list(next(iter(ranked.values())).rows[0].means)
 
 
 def _rank(row: Row) -> str:
@@ -74,14 +78,13 @@ def spaces_by_metrics(results: Results, boards: Boards) -> str:
     parts = []
     for target, records in _of_spaces(results).items():
         table = {(r.generator, entry(r), r.metric): r for r in records}
-        place = {name: i for i, name in enumerate(COLUMNS)}
         ways = {r.metric: r.higher_is_better for r in records}
-        metrics = sorted(ways, key=lambda name: (place.get(name.split("[")[0], len(place)), name))
+        metrics = columns(ways)
         rows = []
         for generator in results.generators:
             cells = {one: group[0] for one, group in results.groups(SPACES_TASK, generator).items()}
             for one in in_order(cells):
-                shown = [_shown(table.get((generator, one, metric))) for metric in metrics]
+                shown = [record_text(table.get((generator, one, metric)), NOT_OK) for metric in metrics]
                 if set(shown) != {NONE}:
                     mixed = f", mixed into as many channels as {control_of(one)}" if control_of(one) else ""
                     rows.append([generator, cells[one].card["space"] + mixed, *shown])
@@ -103,12 +106,6 @@ def _of_spaces(results: Results) -> dict[str, list[Record]]:
     return found
 
 
-def _shown(record: Record | None) -> str:
-    if record is None or record.status != "ok":
-        return NONE
-    return with_interval(record.value, record.ci_low, record.ci_high)
-
-
 def _edits(by_generator: Mapping[str, Board | None]) -> str:
     """Methods whose variants differ in the space alone, by space."""
     rows = []
@@ -124,6 +121,6 @@ def _edits(by_generator: Mapping[str, Board | None]) -> str:
                 rows.append([generator, method, row.space, _rank(row), *(_mean(row, metric) for metric in row.means)])
     if not rows:
         return ""
-    metrics = [title(metric) for metric in next(row for board in by_generator.values() if board for row in board.rows).means]
+    metrics = map(title, _headlines({generator: board for generator, board in by_generator.items() if board}))
     head = "### The same method in two spaces\n\nMeans over the questions that are reached, as in the rankings."
     return f"{head}\n\n" + markdown(["generator", "method", "space", "average rank", *metrics], rows)

@@ -17,7 +17,7 @@ from leaderboards.folder import Results
 from leaderboards.ranking import BOUNDS, Entry
 from leaderboards.sections import markdown, n_of
 from leaderboards.tables import Board
-from leaderboards.vocabulary import ARROWS, CHANGE, EFFECT, HEADLINES, entry, label, number, title, with_interval
+from leaderboards.vocabulary import ARROWS, CHANGE, EFFECT, HEADLINES, entry, label, number, record_text, title, with_interval
 from metrics.fit_coverage import coverage_note
 
 CURVES = ("leakage", "identity")
@@ -62,7 +62,7 @@ def render(
             "unreached": sections.unreached(results), "costs": costs,
             "fit_times": fit_times, "environment": sections.environment(run["environment"]),
         },
-        by_generators=across.methods_by_generators(boards, {task: headline_names(results, task) for task in boards}),
+        by_generators=across.methods_by_generators(boards),
         by_spaces=across.spaces_by_metrics(results, boards),
         claims=claims.sections(decisions), claims_summary=claims.summary(papers(), decisions), time_plot="plots/time.png",
         time_text=sections.time_text(run),
@@ -192,17 +192,11 @@ def _targets(results: Results, board: Board, metrics: Sequence[str], records: Se
                 mine = found.get((target, one, sign))
                 if mine:
                     failed = max(r.n_failed for r in mine.values())
-                    values = [_value(mine.get(metric)) for metric in metrics]
+                    values = [record_text(mine.get(metric)) for metric in metrics]
                     rows.append([label(one), {"+": "+", "-": "−", "": ""}[sign], *values, n_of(mine.values()), failed])
         header = ["entry", "sign", *(_column(m, records) for m in metrics), "n", "n failed"]
         out.append({"target": target, "table": markdown(header, rows)})
     return out
-
-
-def _value(record: Record | None) -> str:
-    if record is None:
-        return "–"
-    return with_interval(record.value, record.ci_low, record.ci_high) if record.status == "ok" else record.status
 
 
 def _assignment(results: Results, task: str, generator: str) -> str:

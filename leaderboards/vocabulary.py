@@ -15,6 +15,8 @@ TITLES = {
     EFFECT: "effect", "leakage": "leakage", "identity": "identity", "realism_loss": "realism loss", "reach": "reach",
     "perceptual": "perceptual distance", "guide_gap": "guide gap",
 }  # fmt: skip
+SKIPPED = ("skipped",)
+NOT_OK = ("skipped", "unreached", "error")
 ARROWS = {True: "↑", False: "↓", None: ""}
 
 
@@ -68,3 +70,10 @@ def with_interval(value: float | None, low: float | None, high: float | None) ->
     if value is None or low is None or high is None:
         return number(value)
     return f"{number(value)} [{number(low)}, {number(high)}]"
+
+
+def record_text(record: Record | None, dashed: Sequence[str] = ()) -> str:
+    """A record in a table: its value with the interval, else its status; '–' for none, and for a status among `dashed`."""
+    if record is None or record.status in dashed:
+        return "–"
+    return with_interval(record.value, record.ci_low, record.ci_high) if record.status == "ok" else record.status

@@ -30,7 +30,7 @@ class Generator(nn.Module, ABC):
     info: GeneratorInfo
     # Of the columns of `factors`; those that are attributes of the domain bear their names. Empty where the truth is not known.
     factor_names: Sequence[str] = ()
-    # Attributes of the domain that training lost, and how that shows: no task asks for them, and says so.
+    # Attributes of the domain that training lost, and how that shows: no task edits or samples them, and says so.
     lost: Mapping[str, str] = MappingProxyType({})
 
     def settings(self) -> dict[str, Any]:

@@ -56,8 +56,9 @@ def evaluate(source: Source, papers: Iterable[Paper]) -> list[Decision]:
 
 def _decide(source: Source, paper: Paper, claim: Claim, generators: tuple[str, str]) -> Iterator[Decision]:
     chosen = claim.select
-    cards, others = (source.cards(chosen.task, one) for one in generators)
-    for pair in pairs(chosen, cards, None if generators[0] == generators[1] else others):
+    mine, theirs = generators
+    cards, others = source.cards(chosen.task, mine), None if mine == theirs else source.cards(chosen.task, theirs)
+    for pair in pairs(chosen, cards, others):
         for metric in _metrics(chosen, cards[pair[0]]):
             left, right = _sides(source, chosen, generators, pair, metric)
             result = _compared(chosen, left, right)
@@ -74,9 +75,7 @@ def _metrics(chosen: Select, card: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"{CHANGE_OF}{attribute}" for attribute in card["hold"]) if held else (metric,)
 
 
-def _sides(
-    source: Source, chosen: Select, generators: tuple[str, str], pair: Pair, metric: str
-) -> tuple[Values, Values]:
+def _sides(source: Source, chosen: Select, generators: tuple[str, str], pair: Pair, metric: str) -> tuple[Values, Values]:
     """Both sides' values on the questions asked; a constant answers every question of the left side."""
     entry, other = pair
     mine, theirs = generators

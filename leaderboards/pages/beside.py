@@ -8,7 +8,7 @@ from bench.records import Record
 from leaderboards.folder import Results
 from leaderboards.ranking import Entry
 from leaderboards.sections import markdown, n_of
-from leaderboards.vocabulary import entry, label, number, order, with_interval
+from leaderboards.vocabulary import entry, label, number, order, record_text
 
 TASK = "editing"
 BY_CONSTRUCTION = "by construction"
@@ -32,7 +32,9 @@ def _where(records: Sequence[Record]) -> str:
     for target, sign in asked:
         areas = [r.value for r in found if (r.metric, r.target, r.sign) == ("region_share", target, sign) and r.value is not None]
         even.append(f"{number(min(areas))} to {number(max(areas))}" if areas else "–")
-    rows = [[label(one), *(_shown(table.get(("locality", one, *question))) for question in asked)] for one in _entries(found)]
+    rows = [
+        [label(one), *(record_text(table.get(("locality", one, *question))) for question in asked)] for one in _entries(found)
+    ]
     rows.append(["*a change spread evenly*", *even])
     judges = ", ".join(sorted({r.judge for r in found}))
     effect = points[0].removeprefix("effect_")
@@ -74,7 +76,7 @@ def _ratios(found: Sequence[Record], heading: str, words: str) -> str:
     if given:
         parts.append(f"0 by construction, and no finding: {', '.join(label(one) for one in _entries(found) if one in given)}.")
     if told:
-        rows = [[label(one), *(_shown(table.get((one, *question))) for question in asked)] for one in told]
+        rows = [[label(one), *(record_text(table.get((one, *question))) for question in asked)] for one in told]
         parts.append(markdown(["entry", *(_question(*one) for one in asked)], rows))
     return "\n\n".join(parts)
 
@@ -85,9 +87,3 @@ def _entries(records: Sequence[Record]) -> list[Entry]:
 
 def _question(target: str, sign: str) -> str:
     return f"{target} {'−' if sign == '-' else sign}".strip()
-
-
-def _shown(record: Record | None) -> str:
-    if record is None:
-        return "–"
-    return with_interval(record.value, record.ci_low, record.ci_high) if record.status == "ok" else record.status

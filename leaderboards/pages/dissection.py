@@ -13,7 +13,7 @@ from leaderboards.pages.dissection_plot import histogram, plot
 from leaderboards.ranking import Entry
 from leaderboards.sections import markdown, n_of
 from leaderboards.tables import Board
-from leaderboards.vocabulary import ARROWS, entry, label, number, order, short, spelled_out, with_interval
+from leaderboards.vocabulary import ARROWS, SKIPPED, entry, label, number, order, record_text, short, spelled_out
 
 TASK = "dissection"
 # Units of each concept that the report names; the file beside it has all of them.
@@ -99,17 +99,11 @@ def _part(metric: str, beside: Sequence[str], entries: Sequence[Entry], concepts
         for one in entries:
             extra = [table.get((one, concept, name, "")) for name in beside]
             known = [number(r.value) for r in extra if r is not None and r.value is not None]
-            text = _cell(table.get((one, concept, metric, "")))
+            text = record_text(table.get((one, concept, metric, "")), SKIPPED)
             cells.append(f"{text} ({', '.join(known)})" if known else text)
         rows.append([concept, *cells])
     head = f"concept ({ARROWS[found[0].higher_is_better]}, {found[0].unit})"
     return markdown([head, *(short(one, entries) for one in entries)], rows)
-
-
-def _cell(record: Record | None) -> str:
-    if record is None or record.status == "skipped":
-        return "–"
-    return with_interval(record.value, record.ci_low, record.ci_high) if record.status == "ok" else record.status
 
 
 def _regions(cells: Mapping[Entry, Cell]) -> list[str]:
@@ -126,7 +120,7 @@ def _places(entries: Sequence[Entry], concepts: Sequence[str], regions: Sequence
             here = [table.get((one, concept, "inserted_at", context)) for context in contexts]
             if any(r is not None for r in here):
                 own, gap = (table.get((one, concept, m, "")) for m in ("inserted_where_it_belongs", "context_gap"))
-                rows.append([short(one, entries), concept, *map(_cell, (own, *here, gap))])
+                rows.append([short(one, entries), concept, *(record_text(r, SKIPPED) for r in (own, *here, gap))])
     if not rows:
         return []
     words = (

@@ -14,7 +14,7 @@ from leaderboards.pages.inversion_plot import plot
 from leaderboards.ranking import Entry, Reading
 from leaderboards.sections import markdown
 from leaderboards.tables import Board
-from leaderboards.vocabulary import ARROWS, entry, label, number, with_interval
+from leaderboards.vocabulary import ARROWS, SKIPPED, entry, label, number, record_text
 from metrics.statistics import replicates_needed, significantly_better
 
 TASK = "inversion"
@@ -129,14 +129,8 @@ def _table(rows: Rows, cells: Mapping[Entry, Cell], columns: Mapping[str, str], 
     for one, table in rows.items():
         cell = cells[one]
         seconds = [number(cell.facts.get("seconds", {}).get(source))] if timed else []
-        body.append([_space(cell), short(one, cells), *(_cell(table.get(metric)) for metric in shown), *seconds])
+        body.append([_space(cell), short(one, cells), *(record_text(table.get(metric), SKIPPED) for metric in shown), *seconds])
     return markdown(["space", "entry", *heads, *(["s a picture"] if timed else [])], body) if shown else ""
-
-
-def _cell(record: Record | None) -> str:
-    if record is None or record.status == "skipped":
-        return "–"
-    return with_interval(record.value, record.ci_low, record.ci_high) if record.status == "ok" else record.status
 
 
 def _reconstructs(source: str, rows: Rows, cells: Mapping[Entry, Cell], found: Mapping) -> str:

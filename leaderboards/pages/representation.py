@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 from bench.codes import Space
@@ -12,7 +12,7 @@ from leaderboards.headlines import Readings, readings
 from leaderboards.ranking import Entry
 from leaderboards.sections import markdown, n_of
 from leaderboards.tables import Board
-from leaderboards.vocabulary import ARROWS, entry, label, number, with_interval
+from leaderboards.vocabulary import ARROWS, NOT_OK, entry, label, number, record_text
 from metrics.statistics import holm, replicate_difference, replicates_needed
 
 TASK = "representation"
@@ -64,16 +64,22 @@ def _target(records: Sequence[Record], cells: Mapping[Entry, Cell]) -> str:
         return f"Not measured: {'; '.join(sorted({r.reason for r in summaries if r.reason}))}."
     table = {(entry(r), r.metric): r for r in summaries}
     entries = [one for one in in_order(cells) if any(who == one for who, _ in table)]
-    place = {name: i for i, name in enumerate(COLUMNS)}
-    metrics = sorted({r.metric for r in summaries}, key=lambda name: (place.get(name.split("[")[0], len(place)), name))
+    metrics = columns({r.metric for r in summaries})
     heads = [f"{metric} {ARROWS[_any(table, metric).higher_is_better]}".strip() for metric in metrics]
     rows = [
-        [cells[one].card["space"], label(one), _channels(cells[one]), *(_cell(table.get((one, metric))) for metric in metrics)]
+        [cells[one].card["space"], label(one), _channels(cells[one])]
+        + [record_text(table.get((one, metric)), NOT_OK) for metric in metrics]
         for one in entries
     ]
     control = _controls(table, cells)
     parts = [_sizes(summaries), markdown(["space", "entry", "channels", *heads], rows), control, _attributes(records, entries)]
     return "\n\n".join(part for part in parts if part)
+
+
+def columns(metrics: Iterable[str]) -> list[str]:
+    """Metrics in the order of COLUMNS, those that are not there last."""
+    place = {name: i for i, name in enumerate(COLUMNS)}
+    return sorted(metrics, key=lambda name: (place.get(name.split("[")[0], len(place)), name))
 
 
 def control_of(one: Entry) -> str:
@@ -97,10 +103,10 @@ def _controls(table: Mapping[tuple[Entry, str], Record], cells: Mapping[Entry, C
             other = table.get((one, metric))
             if other is None or "ok" != record.status or "ok" != other.status:
                 continue
-            mixed = f"as many random mixtures of {cells[one].card['space']} as {space} has channels score {_cell(other)}"
+            mixed = f"as many random mixtures of {cells[one].card['space']} as {space} has channels score {record_text(other)}"
             beyond = record.ci_low > other.ci_high
             what = f"{space} is beyond what its channels alone give" if beyond else "it is no evidence for " + space
-            said.append(f"*{metric}*: {mixed}, {space} itself {_cell(record)}: **{what}**.")
+            said.append(f"*{metric}*: {mixed}, {space} itself {record_text(record)}: **{what}**.")
     return "\n".join(said)
 
 
@@ -128,17 +134,11 @@ def _sizes(records: Sequence[Record]) -> str:
     return " ".join([*said, *(f"{reason[0].upper()}{reason[1:]}." for reason in reasons)])
 
 
-def _cell(record: Record | None) -> str:
-    if record is None or record.status != "ok":
-        return "–"
-    return with_interval(record.value, record.ci_low, record.ci_high)
-
-
 def _attributes(records: Sequence[Record], entries: Sequence[Entry]) -> str:
     """Attribute by entry: how well a linear reader finds each. Empty where nothing was read by attribute."""
     table = {(r.attribute, entry(r)): r for r in records if r.attribute and r.metric == BY_ATTRIBUTE}
     names = list(dict.fromkeys(name for name, _ in table))
-    rows = [[name, *(_cell(table.get((name, one))) for one in entries)] for name in names]
+    rows = [[name, *(record_text(table.get((name, one)), NOT_OK) for one in entries)] for name in names]
     head = f"*{BY_ATTRIBUTE}* of each attribute (area under the curve of a linear reader, 0.5 is chance):"
     return f"{head}\n\n{markdown(['attribute', *map(label, entries)], rows)}" if rows else ""
 

@@ -12,7 +12,7 @@ from leaderboards.pages.sampling_plot import plot
 from leaderboards.ranking import Entry
 from leaderboards.sections import markdown, n_of
 from leaderboards.tables import Board
-from leaderboards.vocabulary import ARROWS, entry, number, order, short, spelled_out, with_interval
+from leaderboards.vocabulary import ARROWS, SKIPPED, entry, number, order, record_text, short, spelled_out, with_interval
 
 TASK = "sampling"
 # Metric -> title, and the metric of accepted samples that stands beside it.
@@ -90,17 +90,11 @@ def _part(metric: str, beside: str, entries: Sequence[Entry], asked: Sequence[Qu
     rows = []
     for target, sign in asked:
         other = next((table[one, target, sign, beside] for one in entries if (one, target, sign, beside) in table), None)
-        mine = [_cell(table.get((one, target, sign, metric))) for one in entries]
-        extra = [_cell(other) + (f" (n = {other.n})" if other is not None else "")] if beside else []
+        mine = [record_text(table.get((one, target, sign, metric)), SKIPPED) for one in entries]
+        extra = [record_text(other, SKIPPED) + (f" (n = {other.n})" if other is not None else "")] if beside else []
         rows.append([f"{target} {'−' if sign == '-' else sign}", *extra, *mine])
     note = " ".join(filter(None, (arrow, judge))) + unit
     return markdown([f"asked ({note})", *([head] if beside else []), *(short(one, entries) for one in entries)], rows)
-
-
-def _cell(record: Record | None) -> str:
-    if record is None or record.status == "skipped":
-        return "–"
-    return with_interval(record.value, record.ci_low, record.ci_high) if record.status == "ok" else record.status
 
 
 def _strips(results: Results, generator: str) -> list[str]:

@@ -11,7 +11,7 @@ from leaderboards.headlines import task_settings
 from leaderboards.ranking import Entry
 from leaderboards.sections import markdown, n_of
 from leaderboards.tables import Board
-from leaderboards.vocabulary import ARROWS, entry, number, order, short, spelled_out, with_interval
+from leaderboards.vocabulary import ARROWS, SKIPPED, entry, number, order, record_text, short, spelled_out
 
 TASK = "text"
 # Metric -> title and explanation; those read at the headline effect, in the order of the page.
@@ -89,7 +89,7 @@ def _part(
     unit = ", sigma" if first.unit == "sigma" else ""
     note = " ".join(filter(None, (ARROWS[first.higher_is_better], first.judge))) + unit
     rows = [
-        [_side(target, sign), *(_cell(table.get((one, target, sign, metric, point))) for one in entries)]
+        [_side(target, sign), *(record_text(table.get((one, target, sign, metric, point)), SKIPPED) for one in entries)]
         for target, sign in sides
     ]
     return [f"### {title}", words, markdown([f"asked ({note})", *(short(one, entries) for one in entries)], rows)]
@@ -147,12 +147,6 @@ def _strips(results: Results, generator: str) -> list[str]:
 
 def _side(target: str, sign: str) -> str:
     return f"{target} {'−' if sign == '-' else sign}"
-
-
-def _cell(record: Record | None) -> str:
-    if record is None or record.status == "skipped":
-        return "–"
-    return with_interval(record.value, record.ci_low, record.ci_high) if record.status == "ok" else record.status
 
 
 def _short_cell(record: Record | None) -> str:

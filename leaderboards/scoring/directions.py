@@ -18,7 +18,7 @@ from bench.records import Record
 from bench.registry import Registry
 from bench.suite import MethodChoice, Suite, checked
 from leaderboards.scoring.folders import shown
-from leaderboards.vocabulary import ARROWS, HEADLINES, label, number, title, with_interval
+from leaderboards.vocabulary import ARROWS, HEADLINES, label, number, record_text, title, with_interval
 
 if TYPE_CHECKING:
     from bench.runner import RunResult
@@ -167,7 +167,7 @@ def terminal(result: RunResult, folder: Path, yours: str) -> list[str]:
         rows.setdefault((r.target, r.sign), {})[r.metric] = r
     table = [["target", "sign", *map(_title, HEADLINES), "n", "n failed", "note"]]
     for (target, sign), found in rows.items():
-        cells = [_cell(found.get(name)) for name in HEADLINES]
+        cells = [record_text(found.get(name)) for name in HEADLINES]
         some = found.values()
         why = next((r.reason for r in some if r.status != "ok"), "")
         table.append([target, sign, *cells, str(max(r.n for r in some)), str(max(r.n_failed for r in some)), why])
@@ -181,12 +181,6 @@ def terminal(result: RunResult, folder: Path, yours: str) -> list[str]:
 
 def _title(metric: str) -> str:
     return f"{title(metric)} {ARROWS[metric in ('identity', 'reach')]}"
-
-
-def _cell(record: Record | None) -> str:
-    if record is None:
-        return "–"
-    return with_interval(record.value, record.ci_low, record.ci_high) if record.status == "ok" else record.status
 
 
 def _ranking(path: Path, yours: str) -> list[list[str]]:

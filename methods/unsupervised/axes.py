@@ -96,7 +96,7 @@ def effective_count(active: Tensor, seed: int) -> dict[str, Any]:
         mean = of_codes.mean(0)
         return float(mean.sum() ** 2 / np.square(mean).sum())
 
-    value, low, high = bootstrap(count, active.double().T.numpy(), seed=seed)[:3]
+    value, low, high = bootstrap(count, active.double().T.numpy(), seed=seed)
     facts = {"count": float(value), "ci_low": float(low), "ci_high": float(high)}
     return {"components": "all", **facts, "of": len(active), "n": active.shape[1]}
 

@@ -96,7 +96,7 @@ def depth_rows(context: FitContext, shares: torch.Tensor) -> list[dict[str, Any]
         mine = shares[:, :, columns].sum(2).T.numpy()
         mine = mine[np.isfinite(mine).all(1)]
         if len(mine) > 1 and mine.sum(1).all():
-            value, low, high = bootstrap(depth, mine, seed=context.seed)[:3]
+            value, low, high = bootstrap(depth, mine, seed=context.seed)
             rows.append({"level": level, "depth": float(value), "ci_low": float(low), "ci_high": float(high), "n": len(mine)})
     return rows
 

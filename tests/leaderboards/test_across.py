@@ -40,7 +40,7 @@ def rows_of(markdown, heading):
 def test_methods_stand_beside_one_another_in_the_order_of_their_ranks():
     one = board("gan-a", {GOOD: 0.1, FAIR: 0.3, FLOOR: 0.9}, reached=[FLOOR])
     two = board("gan-b", {FAIR: 0.2, FLOOR: 0.8})
-    text = methods_by_generators({"editing": {"gan-a": one, "gan-b": two, "gan-c": None}}, {"editing": ["leakage"]})
+    text = methods_by_generators({"editing": {"gan-a": one, "gan-b": two, "gan-c": None}})
     heads, ranks = rows_of(text, "### editing: average rank")
     assert heads == ["entry", "gan-a (3 entries)", "gan-b (2 entries)"]
     assert list(ranks) == ["pca", "svm", "random"]
@@ -52,13 +52,13 @@ def test_methods_stand_beside_one_another_in_the_order_of_their_ranks():
 
 
 def test_one_generator_is_no_comparison():
-    assert methods_by_generators({"editing": {"gan-a": board("gan-a", {GOOD: 0.1, FLOOR: 0.9})}}, {"editing": ["leakage"]}) == ""
+    assert methods_by_generators({"editing": {"gan-a": board("gan-a", {GOOD: 0.1, FLOOR: 0.9})}}) == ""
 
 
 def test_nothing_reached_is_said():
     reading = {GOOD: {("smile", "+", "leakage"): Reading(np.inf, np.full(50, np.inf), False)}}
     none = leaderboard("gan-a", reading, {GOOD: "w"}, ["leakage"])
-    text = methods_by_generators({"editing": {"gan-a": none, "gan-b": none}}, {"editing": ["leakage"]})
+    text = methods_by_generators({"editing": {"gan-a": none, "gan-b": none}})
     assert rows_of(text, "### editing: leakage")[1]["pca"] == ["unreached", "unreached"]
 
 

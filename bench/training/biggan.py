@@ -106,6 +106,8 @@ class BigGANRecipe(Recipe):
     """
 
     name: ClassVar[str] = "heads-biggan"
+    title: ClassVar[str] = "BigGAN of four classes (neither, beard, glasses, both)"
+    objective: ClassVar[str] = "hinge, projection discriminator, orthogonal regularisation"
     loss: ClassVar[Loss] = HINGE
     together: ClassVar[bool] = False
     betas: ClassVar[tuple[float, float]] = (0.0, 0.999)

@@ -21,6 +21,8 @@ class DCGANRecipe(Recipe):
     """
 
     name: ClassVar[str] = "heads-dcgan"
+    title: ClassVar[str] = "DCGAN"
+    objective: ClassVar[str] = "non-saturating, lazy R1"
     betas: ClassVar[tuple[float, float]] = (0.5, 0.999)
 
     channels: tuple[int, ...] = (256, 128, 64, 32)

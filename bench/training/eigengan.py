@@ -28,6 +28,8 @@ class EigenGANRecipe(Recipe):
     """
 
     name: ClassVar[str] = "heads-eigengan"
+    title: ClassVar[str] = "EigenGAN"
+    objective: ClassVar[str] = "hinge, lazy R1, orthogonal subspaces"
     loss: ClassVar[Loss] = HINGE
     together: ClassVar[bool] = False
     betas: ClassVar[tuple[float, float]] = (0.5, 0.99)

@@ -21,29 +21,30 @@ from bench.domains.heads.domain import heads
 from bench.errors import InputError, LatentbenchError
 from bench.generators.weights import load_card, load_safetensors, save_half
 from bench.generators.zoo import build, discriminator_of, shipped, weights_of
+from bench.training.biggan import BigGANRecipe
 from bench.training.checkpoints import write_grid
+from bench.training.dcgan import DCGANRecipe
+from bench.training.eigengan import EigenGANRecipe
 from bench.training.heads_gan_figures import PICTURES, measure
+from bench.training.pggan import PGGANRecipe
+from bench.training.pggan_hessian import ControlRecipe, HessianRecipe
+from bench.training.recipe import Recipe
+from bench.training.stylegan import StyleGANRecipe
+from bench.training.stylegan2 import Config
 
 GRID_IDS = 64
-DESCRIPTIONS = {
-    "heads-stylegan2": "StyleGAN2",
-    "heads-dcgan": "DCGAN",
-    "heads-pggan": "PGGAN, grown from 4 px",
-    "heads-pggan-hessian": "the PGGAN of heads fine-tuned with the Hessian penalty",
-    "heads-pggan-control": "the PGGAN of heads trained on without the Hessian penalty, as long as the one with it",
-    "heads-stylegan": "StyleGAN, grown from 8 px",
-    "heads-biggan": "BigGAN of four classes (neither, beard, glasses, both)",
-    "heads-eigengan": "EigenGAN",
-}
-LOSSES = {
-    "heads-stylegan2": "non-saturating, lazy R1, one pass of the discriminator for both networks",
-    "heads-dcgan": "non-saturating, lazy R1",
-    "heads-pggan": "Wasserstein with gradient penalty and drift",
-    "heads-pggan-hessian": "Wasserstein with gradient penalty and drift, Hessian penalty",
-    "heads-pggan-control": "Wasserstein with gradient penalty and drift",
-    "heads-stylegan": "non-saturating, lazy R1",
-    "heads-biggan": "hinge, projection discriminator, orthogonal regularisation",
-    "heads-eigengan": "hinge, lazy R1, orthogonal subspaces",
+RECIPES: dict[str, type[Recipe]] = {
+    recipe.name: recipe
+    for recipe in (
+        Config,
+        DCGANRecipe,
+        PGGANRecipe,
+        HessianRecipe,
+        ControlRecipe,
+        StyleGANRecipe,
+        BigGANRecipe,
+        EigenGANRecipe,
+    )
 }
 # Those whose discriminators ship too, so that another training can start from them.
 STARTS = ("heads-stylegan2", "heads-pggan")
@@ -70,13 +71,13 @@ def ship(run: Path, target: Path | None = None, count: int = PICTURES) -> dict[s
     recipe = (re.findall(r"Config\((.*)\)", log) or [""])[-1]
     # Logs of the first trainings say no name.
     name = (re.findall(r"name='([^']+)'", recipe) or ["heads-stylegan2"])[0]
-    if name not in DESCRIPTIONS:
+    if name not in RECIPES:
         raise InputError(f"{run / 'log.txt'} is of {name}, which does not ship with the package")
     target = weights_of(name) if target is None else target
     # With the settings and the half precision that it is loaded with, so that the card's generator is the shipped one.
     state = {key: value.half().float() for key, value in load_safetensors(run / "ema.safetensors").items()}
     generator = build(state, name)
-    description = f"{DESCRIPTIONS[name]}, trained on rendered heads, {generator.info.resolution} px, averaged weights"
+    description = f"{RECIPES[name].title}, trained on rendered heads, {generator.info.resolution} px, averaged weights"
     figures = measure(generator, heads(), count)
     target.parent.mkdir(parents=True, exist_ok=True)
     card = {
@@ -86,7 +87,7 @@ def ship(run: Path, target: Path | None = None, count: int = PICTURES) -> dict[s
         "kimg": float(images[-1]),
         "minutes": round(minutes_of(log), 1),
         "recipe": recipe,
-        "loss": f"{LOSSES[name]}; exponential moving average",
+        "loss": f"{RECIPES[name].objective}; exponential moving average",
         "data": "renders of correlated factors, glasses and beard on 45 % each, replaced while training",
         "parameters": sum(p.numel() for p in generator.parameters()),
         **figures,
@@ -133,7 +134,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     try:
         if args.check:
-            names, domain = [name for name in DESCRIPTIONS if weights_of(name).exists()], heads()
+            names, domain = [name for name in RECIPES if weights_of(name).exists()], heads()
             lines = [line for name in names for line in differences(name, domain, args.pictures)]
             print("\n".join([*lines, f"{len(names)} cards, {len(lines)} figures that differ"]))
             return 1 if lines else 0

@@ -25,6 +25,8 @@ class PGGANRecipe(Growing):
     """
 
     name: ClassVar[str] = "heads-pggan"
+    title: ClassVar[str] = "PGGAN, grown from 4 px"
+    objective: ClassVar[str] = "Wasserstein with gradient penalty and drift"
     loss: ClassVar[Loss] = WASSERSTEIN
     together: ClassVar[bool] = False
 

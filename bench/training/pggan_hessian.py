@@ -25,6 +25,7 @@ class ControlRecipe(PGGANRecipe):
     """The same training for a given number of pictures, from grown networks on."""
 
     name: ClassVar[str] = "heads-pggan-control"
+    title: ClassVar[str] = "the PGGAN of heads trained on without the Hessian penalty, as long as the one with it"
 
     first: int = 5
     length: int | None = 100_000
@@ -41,6 +42,8 @@ class HessianRecipe(ControlRecipe):
     """
 
     name: ClassVar[str] = "heads-pggan-hessian"
+    title: ClassVar[str] = "the PGGAN of heads fine-tuned with the Hessian penalty"
+    objective: ClassVar[str] = "Wasserstein with gradient penalty and drift, Hessian penalty"
 
     weight: float = 0.1
     warmup: int = 33_000

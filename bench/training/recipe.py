@@ -42,13 +42,16 @@ class Recipe(ABC):
     training is over; None: as long as time allows. total: pictures held at a time; every `refresh_every` steps (0: never), each
     process replaces `refresh` of its share.
 
-    Of the class: name of the generator; loss; betas of Adam; classes that its codes have (0: none); turns: steps of the
-    discriminator for each of the generator; group: what a process's share of a batch is a multiple of;
-    together: whether both networks learn from one pass of the discriminator, or the generator after it (see generator_gradient);
-    half_on_cpu: whether maps are bfloat16 where the CPU multiplies it, which is twice as fast on some and slower on others.
+    Of the class: name of the generator; title and objective, what it is and what it learns by, in the words of its card; loss;
+    betas of Adam; classes that its codes have (0: none); turns: steps of the discriminator for each of the generator; group: what
+    a process's share of a batch is a multiple of; together: whether both networks learn from one pass of the discriminator, or
+    the generator after it (see generator_gradient); half_on_cpu: whether maps are bfloat16 where the CPU multiplies it, which is
+    twice as fast on some and slower on others.
     """
 
     name: ClassVar[str]
+    title: ClassVar[str]
+    objective: ClassVar[str]
     loss: ClassVar[Loss] = NON_SATURATING
     betas: ClassVar[tuple[float, float]] = (0.0, 0.99)
     classes: ClassVar[int] = 0

@@ -31,6 +31,8 @@ class StyleGANRecipe(Growing):
     """
 
     name: ClassVar[str] = "heads-stylegan"
+    title: ClassVar[str] = "StyleGAN, grown from 8 px"
+    objective: ClassVar[str] = "non-saturating, lazy R1"
 
     channels: tuple[int, ...] = (96, 96, 48, 24, 12)
     learning_rate: float = 4e-3

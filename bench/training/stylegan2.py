@@ -31,6 +31,8 @@ class Config(Recipe):
     """
 
     name: ClassVar[str] = "heads-stylegan2"
+    title: ClassVar[str] = "StyleGAN2"
+    objective: ClassVar[str] = "non-saturating, lazy R1, one pass of the discriminator for both networks"
     half_on_cpu: ClassVar[bool] = True
 
     w_dim: int = 64

@@ -9,9 +9,9 @@ from bench.errors import InputError
 from bench.generators import zoo
 from bench.generators.weights import load_card, load_safetensors
 from bench.registry import Registry
-from bench.training.heads_gan_card import DESCRIPTIONS
+from bench.training.heads_gan_card import RECIPES
 
-SHIPPED = [name for name in DESCRIPTIONS if zoo.weights_of(name).exists()]
+SHIPPED = [name for name in RECIPES if zoo.weights_of(name).exists()]
 
 
 def test_what_ships_is_registered_and_small():

@@ -19,7 +19,7 @@ from bench.training import heads_gan_card as cards
 from bench.training.heads_gan_figures import attribute_coverage, bars_of, lost
 
 NAMES = tuple(factor.name for factor in FACTORS)
-SHIPPED = [name for name in cards.DESCRIPTIONS if weights_of(name).exists()]
+SHIPPED = [name for name in cards.RECIPES if weights_of(name).exists()]
 LOG = """start at step 0, 1 process(es): Config(name='heads-dcgan', batch=32)
 kimg 4.1  min 5.0  ms/img 11.5  real 3.6
 kimg 8.2  min 5.7  ms/img 10.9  real 1.9

@@ -17,6 +17,7 @@ KINDS = ("generators", "methods", "metrics", "domains", "tasks")
 BUILT_IN: dict[str, dict[str, tuple[str, str]]] = {
     "generators": {
         "heads-stylegan2": ("bench.generators.zoo:heads_stylegan2", "StyleGAN2 trained on the rendered heads, 64 px"),
+        "heads-dcgan": ("bench.generators.zoo:heads_dcgan", "DCGAN trained on the rendered heads, 64 px"),
         "heads-pggan": ("bench.generators.zoo:heads_pggan", "PGGAN grown on the rendered heads, 64 px"),
         "digiface-dcgan": ("bench.generators.digiface:digiface_dcgan", "DCGAN trained on DigiFace-1M by others, 64 px (fetched)"),
         "heads-oracle": ("bench.generators.heads_oracle:heads_oracle", "the renderer behind a known map, with its inverse"),

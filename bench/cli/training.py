@@ -27,6 +27,9 @@ def train(
     minutes: Annotated[float, typer.Option(help="How long. A training that was stopped goes on where it was.")] = 30.0,
     out: Annotated[Path | None, typer.Option(help="Where state, logs and weights go (default: ./training/NAME).")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda, where the trainer can use it.")] = "cpu",
+    steps: Annotated[
+        int | None, typer.Option(help="Stop at this step of the whole training, of a generator, to compare states.", min=1)
+    ] = None,
 ) -> None:
     """Train an embedded generator, or the guides and judges of heads."""
     import inspect
@@ -42,10 +45,12 @@ def train(
     folder = prepare_out(out or Path("training") / name)
     module, _, attribute = TRAINERS[name].partition(":")
     trainer = getattr(import_module(module), attribute)
+    accepted = inspect.signature(trainer).parameters
     more: dict[str, Any] = {}
-    if "device" in inspect.signature(trainer).parameters:
-        more["device"] = device
-    elif device != "cpu":
-        raise InputError(f"{name} trains on the cpu, not on {device}")
+    for option, value, without in (("device", device, "cpu"), ("max_steps", steps, None)):
+        if option in accepted:
+            more[option] = value
+        elif value != without:
+            raise InputError(f"the training of {name} takes no {option.removeprefix('max_')}: it is by the clock, on the CPU")
     trainer(folder, minutes=minutes, **more)
     typer.echo(f"trained: {folder}")

@@ -69,10 +69,14 @@ class HessianRecipe(ControlRecipe):
         return hessian_penalty(activations, z, directions=signs.to(z), epsilon=self.epsilon)
 
 
-def train_from_shipped(out: Path, *, recipe: ControlRecipe, minutes: float, device: str = "cpu") -> Path:
+def train_from_shipped(
+    out: Path, *, recipe: ControlRecipe, minutes: float, device: str = "cpu", max_steps: int | None = None
+) -> Path:
     """Go on from the weights of heads-pggan that ship with the package. See gan_loop.train."""
     start = weights_of("heads-pggan"), discriminator_of("heads-pggan")
-    return train(out, recipe=recipe, minutes=minutes, device=device, processes=1, warm_start=start)
+    return train(
+        out, recipe=recipe, minutes=minutes, device=device, processes=1, warm_start=start, max_steps=max_steps
+    )
 
 
 train_heads_pggan_hessian = partial(train_from_shipped, recipe=HessianRecipe())

@@ -26,7 +26,7 @@ class StyleGANRecipe(Growing):
     100 thousand pictures those of batches of 16 have hair and mouths that those of 32 do not have yet.
 
     mixing: probability that a picture has the styles of two codes. noise_from: pictures seen before noise inputs join. From 150
-    thousand on they made stipples in the place of detail within 10 thousand: without them the same weights were nearer to renders.
+    thousand on they made stipples in the place of detail within 10 thousand; without them the weights were nearer to renders.
     """
 
     name: ClassVar[str] = "heads-stylegan"

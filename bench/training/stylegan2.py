@@ -75,11 +75,17 @@ class Config(Recipe):
 
 
 def train_stylegan2(
-    out: Path, *, minutes: float, config: Config | Mapping[str, Any] | None = None, device: str = "cpu", **choices: Any
+    out: Path,
+    *,
+    minutes: float,
+    config: Config | Mapping[str, Any] | None = None,
+    device: str = "cpu",
+    max_steps: int | None = None,
+    **choices: Any,
 ) -> Path:
     """Train for so many minutes under these settings; choices: as of gan_loop.train. Gives back the file of averaged weights."""
     recipe = config if isinstance(config, Config) else Config.of(config)
-    return train(out, recipe=recipe, minutes=minutes, device=device, **choices)
+    return train(out, recipe=recipe, minutes=minutes, device=device, max_steps=max_steps, **choices)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,9 +1,11 @@
 """The command line: exit codes, one line for what is wrong, results where they belong. And `bench.run`, its library form."""
 
+import inspect
 import os
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,9 @@ import yaml
 
 import bench
 from bench.cli import main
+from bench.cli.training import TRAINERS
 from bench.errors import InputError
+from bench.training import heads_gan_card as cards
 
 HERE = Path(__file__).parent
 
@@ -95,6 +99,25 @@ def test_bad_arguments_are_one_line_and_exit_code_2(plugged, capsys, tmp_path):
     assert "there is no folder nowhere" in fails(capsys, "report", "nowhere")
     assert "unknown training 'heads-stylegam': did you mean heads-stylegan" in fails(capsys, "train", "heads-stylegam")
     assert "more than 0 minutes, not -1" in fails(capsys, "train", "heads-networks", "--minutes", "-1", "--out", "t")
+    assert "heads-networks takes no steps" in fails(capsys, "train", "heads-networks", "--steps", "3", "--out", "t")
+    assert "heads-text takes no device" in fails(capsys, "train", "heads-text", "--device", "cuda", "--out", "t")
+
+
+def test_a_training_of_a_generator_stops_at_a_step(plugged, capsys, monkeypatch):
+    asked = {}
+    for name, place in TRAINERS.items():
+        module, _, attribute = place.partition(":")
+        if {"device", "max_steps"} <= inspect.signature(getattr(import_module(module), attribute)).parameters.keys():
+            asked[name] = place
+    assert asked.keys() == cards.RECIPES.keys()
+    seen = []
+
+    def trainer(out, *, minutes, max_steps=None):
+        seen.append((out.name, minutes, max_steps))
+
+    monkeypatch.setattr("bench.training.dcgan.train_heads_dcgan", trainer)
+    assert main(["train", "heads-dcgan", "--steps", "63", "--out", "t"]) == 0
+    assert seen == [("t", 30.0, 63)]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")

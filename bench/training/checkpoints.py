@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bench.errors import InputError
 from bench.training.data import to_bytes
+from bench.training.recipe import Recipe
 
 KEEP = 5
 
@@ -24,7 +25,7 @@ def write_state(state: Mapping[str, Any], path: Path) -> None:
     partial.replace(path)
 
 
-def read_state(path: Path, config: Mapping[str, Any]) -> dict[str, Any] | None:
+def read_state(path: Path, recipe: Recipe) -> dict[str, Any] | None:
     """The state at `path`, or None where there is none.
 
     Raises InputError where it is damaged or of a training with other settings, which are named.
@@ -33,12 +34,13 @@ def read_state(path: Path, config: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        found = dict(state["config"])
+        found, images = dict(state["config"]), int(state["images"])
     except Exception as error:  # torch reports damage by many types
         raise InputError(f"the training state {path} is damaged ({type(error).__name__}): move it away to start anew") from error
-    different = sorted(key for key in found.keys() | config.keys() if found.get(key) != config.get(key))
+    different = recipe.departures(found, images)
     if different:
-        what = ", ".join(f"{key} {found.get(key)} there, {config.get(key)} here" for key in different)
+        own = recipe.as_dict()
+        what = ", ".join(f"{key} {found.get(key)} there, {own.get(key)} here" for key in different)
         raise InputError(f"the training state {path} is of another training ({what}): use another folder or the same settings")
     return state
 

@@ -21,7 +21,7 @@ FIRST_IMPORTANCE = 3.0
 
 @dataclass(frozen=True)
 class EigenGANRecipe(Recipe):
-    """Hinge loss with lazy R1.
+    """Hinge loss with lazy R1. Rates fall at its end: bases are small numbers, each of which noise moves by a share of itself.
 
     z_dim: of the whole code, the noise of the first layer and `dims` numbers for each block. orthogonality: weight of the mean
     square of U U^T - I (equation 5 of the paper, for one basis vector a row).
@@ -37,6 +37,8 @@ class EigenGANRecipe(Recipe):
     channels: tuple[int, ...] = (128, 96, 48, 24, 12)
     learning_rate: float = 4e-4
     gamma: float = 1.0
+    length: int | None = 440_000
+    fall: int = 120_000
     dims: int = 6
     orthogonality: float = 100.0
 

@@ -90,7 +90,7 @@ class Run:
     stopped: bool = False
 
     def state(self) -> dict[str, Any] | None:
-        return read_state(self.out / "state.pt", self.recipe.as_dict()) if self.resume else None
+        return read_state(self.out / "state.pt", self.recipe) if self.resume else None
 
     def work(self, rank: int, rendezvous: Path) -> None:
         """Train in this process until time is up. Process 0 decides, writes and speaks; it restores the caller's settings."""

@@ -39,8 +39,8 @@ class Recipe(ABC):
 
     channels: feature maps of both networks at 4, 8, 16, ... pixels. learning_rate: of Adam, for the generator; learning_rate_d:
     for the discriminator, where it is another. gamma, r1_every: weight and interval of R1. length: pictures after which a
-    training is over; None: as long as time allows. total: pictures held at a time; every `refresh_every` steps (0: never), each
-    process replaces `refresh` of its share.
+    training is over; None: as long as time allows. fall: over so many pictures before that both rates fall on a straight line to
+    nothing. total: pictures held at a time; every `refresh_every` steps (0: never), each process replaces `refresh` of its share.
 
     Of the class: name of the generator; title and objective, what it is and what it learns by, in the words of its card; loss;
     betas of Adam; classes that its codes have (0: none); turns: steps of the discriminator for each of the generator; group: what
@@ -68,6 +68,7 @@ class Recipe(ABC):
     gamma: float = 0.1
     r1_every: int = 16
     length: int | None = None
+    fall: int = 0
     total: int = 32_768
     refresh_every: int = 4
     refresh: int = 4
@@ -101,6 +102,21 @@ class Recipe(ABC):
         """Raises InputError where the batch cannot be shared out in whole groups of the minibatch deviation."""
         if self.batch % (self.group * processes):
             raise InputError(f"batch {self.batch} must be a multiple of {self.group * processes} for {processes} process(es)")
+
+    def pace(self, images: int) -> float:
+        """The share of the learning rates that is left after so many pictures."""
+        return _pace(images, self.length, self.fall)
+
+    def departures(self, found: Mapping[str, Any], images: int) -> list[str]:
+        """Settings of a training by which its first `images` pictures were learned in another way than by this recipe.
+
+        How long it shall be may still change: until its rates fall every length has the same steps.
+        """
+        own = self.as_dict()
+        different = {key for key in found.keys() | own.keys() if found.get(key) != own.get(key)}
+        if self.pace(images) == _pace(images, found.get("length"), found.get("fall", 0)) == 1:
+            different -= {"length", "fall"}
+        return sorted(different)
 
     def blocks(self, images: int) -> int:
         """Resolutions that the networks have after so many pictures: all of them, unless they grow."""
@@ -145,6 +161,10 @@ class Recipe(ABC):
 
     def finish(self, frozen: Any) -> None:  # noqa: B027
         """Set what a generator of averaged weights needs beside them, such as statistics."""
+
+
+def _pace(images: int, length: int | None, fall: int) -> float:
+    return min(1.0, max(0.0, (length - images) / fall)) if length is not None and fall else 1.0
 
 
 def normal_codes(n: int, width: int, draw: Draw, labels: Tensor | None = None) -> Codes:

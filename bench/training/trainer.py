@@ -86,7 +86,10 @@ class Trainer:
     def step(self, pictures: Pictures) -> Report:
         """One step of both networks on recipe.batch pictures, shared out over the processes."""
         recipe, n = self.recipe, self.recipe.batch // self.group.size
-        level = recipe.level(self.images)
+        level, pace = recipe.level(self.images), recipe.pace(self.images)
+        if pace < 1:
+            for optimiser, rate in zip((self.optimiser_g, self.optimiser_d), recipe.rates, strict=True):
+                optimiser.param_groups[0]["lr"] = pace * rate
         recipe.before_step(self.generator, self.discriminator, level)
         draw = Draw(stream_seed("gan-step", recipe.seed, self.steps, self.group.rank) % 2**63, self.device)
         if recipe.refresh_every and self.steps % recipe.refresh_every == 0:

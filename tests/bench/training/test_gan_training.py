@@ -184,11 +184,27 @@ def test_a_state_of_other_settings_is_refused(tmp_path, pictures):
     assert fresh["config"]["gamma"] == 0.5
 
 
+def test_how_long_a_training_is_may_be_said_until_its_rates_fall(tmp_path, pictures):
+    """Rates fall on a straight line to nothing at its end; a training whose length comes late is the one that always had it."""
+    falls = Config.of({**TINY, "length": 64, "fall": 32})
+    assert [falls.pace(images) for images in (0, 32, 40, 56, 64, 99)] == [1, 1, 0.75, 0.25, 0, 0]
+    whole = run(tmp_path / "whole", pictures, 99, config=falls)
+    assert whole["images"] == 64 and whole["optimiser_g"]["param_groups"][0]["lr"] == 0.25 * falls.learning_rate
+    run(tmp_path / "late", pictures, 4)  # 32 pictures of a training without end
+    late = run(tmp_path / "late", pictures, 99, config=falls)
+    assert torch.equal(late["generator"], whole["generator"]) and torch.equal(late["average"], whole["average"])
+    run(tmp_path / "fallen", pictures, 5, config=falls)
+    with pytest.raises(InputError, match="fall 32 there, 8 here, length 64 there, 80 here"):
+        run(tmp_path / "fallen", pictures, 6, config=Config.of({**TINY, "length": 80, "fall": 8}))
+    constant = run(tmp_path / "constant", pictures, 8)
+    assert not torch.equal(constant["generator"], whole["generator"])
+
+
 def test_a_damaged_state_is_refused(tmp_path, pictures):
     (tmp_path / "state.pt").write_bytes(b"PK not a state")
     with pytest.raises(InputError, match="damaged"):
         run(tmp_path, pictures, 1)
-    assert read_state(tmp_path / "none.pt", {}) is None
+    assert read_state(tmp_path / "none.pt", CONFIG) is None
 
 
 def test_a_diverged_training_keeps_the_last_good_state(tmp_path, pictures, monkeypatch):

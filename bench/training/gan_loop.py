@@ -6,6 +6,7 @@ The folder holds `state.pt` (to resume exactly), `ema-<kimg>.safetensors` and `s
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import tempfile
@@ -18,7 +19,7 @@ import torch
 import torch.multiprocessing as mp
 
 from bench.errors import InputError
-from bench.generators.weights import load_safetensors, save_half
+from bench.generators.weights import load_card, load_safetensors, save_half
 from bench.training.checkpoints import prune, read_state, write_grid, write_state
 from bench.training.data import FilePictures, HeadPictures
 from bench.training.processes import Group, has_bfloat16, keep_memory
@@ -132,6 +133,8 @@ class Run:
         if log:
             settings = "Config(" + ", ".join(f"{key}={value!r}" for key, value in self.recipe.as_dict().items()) + ")"
             log.say(f"start at step {trainer.steps}, {group.size} process(es), {trainer.dtype}, on {self.device}: {settings}")
+            if state is None and self.warm_start is not None:
+                log.say(f"begins with {_origin(self.warm_start[0])}")
             log.say(f"{made} of {len(pictures)} pictures rendered in {time.monotonic() - begin:.0f} s")
         group.barrier()
         if log:
@@ -224,6 +227,15 @@ class Log:
             f"real {real:.2f}  fake {fake:.2f}  loss_g {loss_g:.2f}  loss_d {loss_d:.2f}  penalty {penalty:.3f}"
         )
         self.reset()
+
+
+def _origin(weights: Path) -> str:
+    """Weights that a training begins with, and the pictures that they have seen by the card beside them, as the log says it."""
+    card = weights.with_suffix(".json")
+    seen = load_card(card) if card.exists() else {}
+    kimg = seen.get("kimg", 0.0) + seen.get("start", {}).get("kimg", 0.0)
+    sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
+    return f"{weights.name} of sha256 {sha256} and {kimg:.1f} kimg"
 
 
 def _on_signals(handler: Any) -> dict[int, Any]:

@@ -58,6 +58,12 @@ def minutes_of(log: str) -> float:
     return sum(float(found[-1]) for found in parts if found)
 
 
+def start_of(log: str) -> dict[str, Any]:
+    """The weights that a training began with, by its log, and the pictures that those had seen; empty where it began anew."""
+    found = re.search(r"^begins with (\S+) of sha256 (\w+) and ([\d.]+) kimg$", log, flags=re.MULTILINE)
+    return {"file": found[1], "sha256": found[2], "kimg": float(found[3])} if found else {}
+
+
 def ship(run: Path, target: Path | None = None, count: int = PICTURES) -> dict[str, Any]:
     """Measure the averaged weights of a training folder and write weights, card and grid. Gives back the card.
 
@@ -84,6 +90,7 @@ def ship(run: Path, target: Path | None = None, count: int = PICTURES) -> dict[s
         "name": name,
         "description": description,
         "sha256": save_half(state, target),
+        **({"start": start} if (start := start_of(log)) else {}),
         "kimg": float(images[-1]),
         "minutes": round(minutes_of(log), 1),
         "recipe": recipe,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from bench.training.data import FilePictures, HeadPictures
 from bench.training.discriminator import Discriminator, group_deviation
 from bench.training.flat import Flat
 from bench.training.gan import FLOOR, average_weight, mixed_rows, r1_penalty, shared_pass
+from bench.training.heads_gan_card import start_of
 from bench.training.processes import Group
 from bench.training.stylegan2 import Config, train_stylegan2
 from bench.training.trainer import Trainer
@@ -232,7 +235,12 @@ def test_a_warm_start_goes_on_from_published_weights(tmp_path, pictures):
         if name != "mapping.w_avg":
             torch.testing.assert_close(value, generator[name])
     torch.testing.assert_close(trainer.discriminator.state_dict()["out.weight"], discriminator["out.weight"])
+    files[0].with_suffix(".json").write_text(json.dumps({"kimg": 12.5, "start": {"kimg": 30.0}}))
     assert run(tmp_path / "second", pictures, 1, warm_start=files)["steps"] == 1
+    run(tmp_path / "second", pictures, 2, warm_start=files)
+    start = start_of((tmp_path / "second" / "log.txt").read_text())
+    assert start["kimg"] == 42.5 and start["sha256"] == hashlib.sha256(files[0].read_bytes()).hexdigest()
+    assert start["file"] == "ema.safetensors" and start_of((tmp_path / "first" / "log.txt").read_text()) == {}
     with pytest.raises(InputError, match="other layers or sizes"):
         Trainer(Config.of({**TINY, "channels": [8, 8]}), Group(0, 1)).warm_start(generator, discriminator)
 

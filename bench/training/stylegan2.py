@@ -95,12 +95,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--processes", type=int, default=None)
     parser.add_argument("--batch", type=int, default=None, help="pictures a step; 64 is good on a GPU")
+    parser.add_argument("--length", type=int, default=None, help="pictures after which the training is over")
+    parser.add_argument("--fall", type=int, default=0, help="over so many of the last of them learning rates fall to nothing")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fresh", action="store_true", help="begin anew even where the folder holds a state")
     parser.add_argument("--warm-start", type=Path, nargs=2, metavar=("G", "D"), help="weights to begin from without a state")
     parser.add_argument("--pictures", type=Path, help="a .npy file, uint8 [N, 3, 64, 64], to learn instead of heads")
     args = parser.parse_args(arguments)
     settings = {"seed": args.seed, "batch": args.batch or (32 if args.device == "cpu" else 64)}
+    settings |= {"length": args.length, "fall": args.fall}
     try:
         train_stylegan2(
             args.out,

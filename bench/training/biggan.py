@@ -116,6 +116,8 @@ class BigGANRecipe(Recipe):
     group: ClassVar[int] = 1
 
     channels: tuple[int, ...] = (128, 96, 64, 32)
+    length: int | None = 450_000
+    fall: int = 100_000
     learning_rate: float = 2e-4
     learning_rate_d: float = 4e-4
     shared_dim: int = 16

@@ -47,7 +47,7 @@ RECIPES: dict[str, type[Recipe]] = {
     )
 }
 # Those whose discriminators ship too, so that another training can start from them.
-STARTS = ("heads-stylegan2", "heads-pggan")
+STARTS = ("heads-stylegan2", "heads-pggan", "heads-stylegan")
 # How far a figure that is measured again may be from its card: of its value, and for small ones absolutely.
 TOLERANCE = 0.01
 

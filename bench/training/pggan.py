@@ -35,6 +35,8 @@ class PGGANRecipe(Growing):
     learning_rate: float = 1e-3
     learning_rate_d: float | None = 3e-3
     gamma: float = 10.0
+    length: int | None = 450_000
+    fall: int = 100_000
     r1_every: int = 4
 
     def generator(self, blocks: int, level: float) -> PGGAN:

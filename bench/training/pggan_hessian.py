@@ -29,6 +29,7 @@ class ControlRecipe(PGGANRecipe):
 
     first: int = 5
     length: int | None = 100_000
+    fall: int = 33_000
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,8 @@ class StyleGANRecipe(Growing):
     learning_rate: float = 2e-3
     gamma: float = 10.0
     r1_every: int = 4
+    length: int | None = 600_000
+    fall: int = 150_000
     first: int = 2
     w_dim: int = 64
     mapping_layers: int = 4

@@ -274,7 +274,7 @@ def test_fine_tuning_begins_at_the_shipped_weights_and_ends_at_its_length(tmp_pa
     for kind in (ControlRecipe, HessianRecipe):
         for weight in (0.0, 0.1) if kind is HessianRecipe else (None,):
             more = {} if weight is None else {"weight": weight, "warmup": 8}
-            recipe = kind.of({**THREE, "first": 3, "length": 60, **more})
+            recipe = kind.of({**THREE, "first": 3, "length": 60, "fall": 0, **more})
             out = tmp_path / f"{kind.name}-{weight}"
             train_from_shipped(out, recipe=recipe, minutes=5)
             state = torch.load(out / "state.pt", weights_only=True)

@@ -19,6 +19,8 @@ BUILT_IN: dict[str, dict[str, tuple[str, str]]] = {
         "heads-stylegan2": ("bench.generators.zoo:heads_stylegan2", "StyleGAN2 trained on the rendered heads, 64 px"),
         "heads-dcgan": ("bench.generators.zoo:heads_dcgan", "DCGAN trained on the rendered heads, 64 px"),
         "heads-pggan": ("bench.generators.zoo:heads_pggan", "PGGAN grown on the rendered heads, 64 px"),
+        "heads-stylegan": ("bench.generators.zoo:heads_stylegan", "StyleGAN grown on the rendered heads, 64 px"),
+        "heads-eigengan": ("bench.generators.zoo:heads_eigengan", "EigenGAN trained on the rendered heads, 64 px"),
         "digiface-dcgan": ("bench.generators.digiface:digiface_dcgan", "DCGAN trained on DigiFace-1M by others, 64 px (fetched)"),
         "heads-oracle": ("bench.generators.heads_oracle:heads_oracle", "the renderer behind a known map, with its inverse"),
     },

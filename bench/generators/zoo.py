@@ -49,3 +49,5 @@ def shipped(name: str) -> Generator:
 heads_stylegan2 = partial(shipped, "heads-stylegan2")
 heads_dcgan = partial(shipped, "heads-dcgan")
 heads_pggan = partial(shipped, "heads-pggan")
+heads_stylegan = partial(shipped, "heads-stylegan")
+heads_eigengan = partial(shipped, "heads-eigengan")

@@ -34,6 +34,15 @@ def test_a_shipped_generator_is_what_its_card_says(name):
     assert images.shape == (2, 3, card["resolution"], card["resolution"]) and float((images[0] - images[1]).abs().mean()) > 0.01
 
 
+def test_the_bases_of_the_eigengan_are_orthonormal():
+    """As its paper claims of what training learns, up to the noise of the last layer's 24,576 numbers a vector."""
+    subspaces = zoo.shipped("heads-eigengan").subspaces
+    errors = [float((one.U @ one.U.t() - torch.eye(len(one.U))).norm()) for one in subspaces]
+    assert len(errors) == 4 and max(errors[:3]) < 0.03 and errors[3] < 0.12
+    # And its axes are told apart by their importances, which fall within each layer.
+    assert all(float((one.L[:-1] - one.L[1:]).min()) > 0.5 for one in subspaces)
+
+
 def test_a_card_of_other_weights_is_refused(tmp_path, monkeypatch):
     state, name = load_safetensors(zoo.weights_of("heads-stylegan2")), "heads-stylegan2"
     card = load_card(zoo.weights_of(name).with_suffix(".json"))

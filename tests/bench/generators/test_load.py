@@ -117,7 +117,7 @@ def test_weights_that_do_not_fit_are_named(ada, tmp_path):
 @pytest.mark.parametrize(
     "given, message",
     [
-        ("heads-stylegan", "unknown generator 'heads-stylegan': did you mean heads-stylegan2"),
+        ("heads-stylegam2", "unknown generator 'heads-stylegam2': did you mean heads-stylegan2"),
         ("absent.pt", "absent.pt: there is no such file"),
         ("no/folder", "no/folder: there is no such file"),
     ],

@@ -75,9 +75,7 @@ def train_from_shipped(
 ) -> Path:
     """Go on from the weights of heads-pggan that ship with the package. See gan_loop.train."""
     start = weights_of("heads-pggan"), discriminator_of("heads-pggan")
-    return train(
-        out, recipe=recipe, minutes=minutes, device=device, processes=1, warm_start=start, max_steps=max_steps
-    )
+    return train(out, recipe=recipe, minutes=minutes, device=device, processes=1, warm_start=start, max_steps=max_steps)
 
 
 train_heads_pggan_hessian = partial(train_from_shipped, recipe=HessianRecipe())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar, Self
 
 import torch
@@ -105,7 +105,9 @@ class Recipe(ABC):
 
     def pace(self, images: int) -> float:
         """The share of the learning rates that is left after so many pictures."""
-        return _pace(images, self.length, self.fall)
+        if self.length is None or not self.fall:
+            return 1.0
+        return min(1.0, max(0.0, (self.length - images) / self.fall))
 
     def departures(self, found: Mapping[str, Any], images: int) -> list[str]:
         """Settings of a training by which its first `images` pictures were learned in another way than by this recipe.
@@ -114,7 +116,8 @@ class Recipe(ABC):
         """
         own = self.as_dict()
         different = {key for key in found.keys() | own.keys() if found.get(key) != own.get(key)}
-        if self.pace(images) == _pace(images, found.get("length"), found.get("fall", 0)) == 1:
+        theirs = replace(self, length=found.get("length"), fall=found.get("fall", 0))
+        if self.pace(images) == theirs.pace(images) == 1:
             different -= {"length", "fall"}
         return sorted(different)
 
@@ -161,10 +164,6 @@ class Recipe(ABC):
 
     def finish(self, frozen: Any) -> None:  # noqa: B027
         """Set what a generator of averaged weights needs beside them, such as statistics."""
-
-
-def _pace(images: int, length: int | None, fall: int) -> float:
-    return min(1.0, max(0.0, (length - images) / fall)) if length is not None and fall else 1.0
 
 
 def normal_codes(n: int, width: int, draw: Draw, labels: Tensor | None = None) -> Codes:

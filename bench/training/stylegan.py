@@ -32,6 +32,11 @@ class StyleGANRecipe(Growing):
     name: ClassVar[str] = "heads-stylegan"
     title: ClassVar[str] = "StyleGAN, grown from 8 px"
     objective: ClassVar[str] = "non-saturating, lazy R1"
+    tried: ClassVar[str] = (
+        "Frechet distances of 2,048 samples: 25.6 at 160 thousand pictures, 14.5 at 240 and at 314. Tried from there, for 24 to "
+        "54 thousand more: a quarter of the rate (15.5), R1 of weight 1 (27.5) and of 3 at half the rate (33.4), both with hair "
+        "that turns red, and of 3 with a generator at a fifth of its discriminator's rate (17.1). Falling rates are to be tried."
+    )
 
     channels: tuple[int, ...] = (96, 96, 48, 24, 12)
     batch: int = 16

@@ -99,3 +99,10 @@ def test_the_card_is_of_the_shipped_weights(name):
         else:
             assert float(column.std()) == pytest.approx(one["samples"], rel=0.35), attribute
     assert json.dumps(card["below_their_bar"]) == json.dumps(sorted(card["below_their_bar"]))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_card_below_its_bars_says_what_was_tried(name):
+    card = load_card(weights_of(name).with_suffix(".json"))
+    assert card.get("tried") == (cards.RECIPES[name].tried if card["below_their_bar"] else None)
+    assert len(cards.RECIPES[name].tried) > 40

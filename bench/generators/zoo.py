@@ -49,5 +49,8 @@ def shipped(name: str) -> Generator:
 heads_stylegan2 = partial(shipped, "heads-stylegan2")
 heads_dcgan = partial(shipped, "heads-dcgan")
 heads_pggan = partial(shipped, "heads-pggan")
+heads_pggan_hessian = partial(shipped, "heads-pggan-hessian")
+heads_pggan_control = partial(shipped, "heads-pggan-control")
 heads_stylegan = partial(shipped, "heads-stylegan")
+heads_biggan = partial(shipped, "heads-biggan")
 heads_eigengan = partial(shipped, "heads-eigengan")

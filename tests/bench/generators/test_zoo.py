@@ -10,6 +10,8 @@ from bench.generators import zoo
 from bench.generators.weights import load_card, load_safetensors
 from bench.registry import Registry
 from bench.training.heads_gan_card import RECIPES
+from bench.training.pggan_hessian import HessianRecipe
+from bench.training.recipe import Draw
 
 SHIPPED = [name for name in RECIPES if zoo.weights_of(name).exists()]
 
@@ -41,6 +43,17 @@ def test_the_bases_of_the_eigengan_are_orthonormal():
     assert len(errors) == 4 and max(errors[:3]) < 0.03 and errors[3] < 0.12
     # And its axes are told apart by their importances, which fall within each layer.
     assert all(float((one.L[:-1] - one.L[1:]).min()) > 0.5 for one in subspaces)
+
+
+def test_fine_tuning_with_the_hessian_penalty_lowers_it():
+    """As its paper claims, beside the control; at codes and directions that no step of the training drew."""
+    recipe, found = HessianRecipe(), {}
+    for name in ("heads-pggan-hessian", "heads-pggan-control"):
+        generator = zoo.shipped(name)
+        with torch.no_grad():
+            draws = [recipe.penalty(generator, Draw(seed, torch.device("cpu"))) for seed in range(8)]
+        found[name] = float(torch.stack(draws).mean())
+    assert found["heads-pggan-hessian"] < 0.5 * found["heads-pggan-control"]
 
 
 def test_a_card_of_other_weights_is_refused(tmp_path, monkeypatch):

@@ -38,11 +38,11 @@ class HessianRecipe(ControlRecipe):
     """And the penalty in every step, on the activations of every layer after pixel norm, as in the paper's code.
 
     weight: the paper's lambda, reached on a straight line over the first `warmup` pictures (a third of the whole, as there). The
-    paper's is 0.1, reached over ten million. Of the grown PGGAN of heads the penalty is 50 thousand, its gradient a hundred
-    thousand times that of the critic: under 0.1 the generator left the renders within 2 thousand pictures (its critic's gap went
-    from 4 to 33) and did not come back in 8 thousand. epsilon, directions: step of the finite differences and how many
-    Rademacher vectors, as there. codes: of each step, apart from those of its pictures. The largest second difference of a layer
-    alone has a gradient, so that more codes cost more and teach no more.
+    paper's is 0.1, reached over ten million. Of the grown PGGAN of heads the penalty is 98 thousand, its gradient a hundred
+    thousand times that of the critic: under 0.1 the generator left the renders (its critic's gap went from 4 to 17 within 2
+    thousand pictures, to 33 within 8). epsilon, directions: step of the finite differences and how many Rademacher vectors, as
+    there. codes: of each step, apart from those of its pictures. The largest second difference of a layer alone has a gradient,
+    so that more codes cost more and teach no more.
     """
 
     name: ClassVar[str] = "heads-pggan-hessian"

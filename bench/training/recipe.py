@@ -42,12 +42,12 @@ class Recipe(ABC):
     training is over; None: as long as time allows. fall: over so many pictures before that both rates fall on a straight line to
     nothing. total: pictures held at a time; every `refresh_every` steps (0: never), each process replaces `refresh` of its share.
 
-    Of the class: name of the generator; title and objective, what it is and what it learns by, in the words of its card; tried:
-    why it falls short of its bars and what was tried, in the card of weights that do; loss;
-    betas of Adam; classes that its codes have (0: none); turns: steps of the discriminator for each of the generator; group: what
-    a process's share of a batch is a multiple of; together: whether both networks learn from one pass of the discriminator, or
-    the generator after it (see generator_gradient); half_on_cpu: whether maps are bfloat16 where the CPU multiplies it, which is
-    twice as fast on some and slower on others.
+    Of the class: name of the generator; title and objective, what it is and what it learns by, in the words of its card;
+    tried: why it falls short of its bars and what was tried, in the card of weights that do; loss; betas of Adam; classes
+    that its codes have (0: none); turns: steps of the discriminator for each of the generator; group: what a process's share
+    of a batch is a multiple of; together: whether both networks learn from one pass of the discriminator, or the generator
+    after it (see generator_gradient); half_on_cpu: whether maps are bfloat16 where the CPU multiplies it, which is twice as
+    fast on some and slower on others.
     """
 
     name: ClassVar[str]

@@ -89,6 +89,7 @@ class Run:
     pictures: Path | None
     max_steps: int | None
     stopped: bool = False
+    under_way: bool = False
 
     def state(self) -> dict[str, Any] | None:
         return read_state(self.out / "state.pt", self.recipe) if self.resume else None
@@ -116,7 +117,10 @@ class Run:
                 signal.signal(number, handler)
 
     def _stop(self, *_: object) -> None:
+        """The run ends after its step and saves; while pictures are rendered there is nothing to save, and it ends at once."""
         self.stopped = True
+        if not self.under_way:
+            raise KeyboardInterrupt
 
     def _train(self, group: Group) -> None:
         fast = self.device != "cpu" or (self.recipe.half_on_cpu and has_bfloat16())
@@ -142,6 +146,7 @@ class Run:
 
         saved = time.monotonic()
         stop = torch.zeros(())
+        self.under_way = True
         while True:
             if trainer.steps % POLL_EVERY == 0:
                 stop.fill_(float(self.stopped or time.monotonic() >= self.deadline))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,6 @@ import torch.nn.functional as F
 from bench.errors import InputError
 from bench.generators.stylegan2 import StyleGAN2
 from bench.generators.weights import load_safetensors
-from bench.training import gan_loop as training
 from bench.training.checkpoints import prune, read_state, write_grid
 from bench.training.data import FilePictures, HeadPictures
 from bench.training.discriminator import Discriminator, group_deviation
@@ -220,9 +221,19 @@ def test_a_diverged_training_keeps_the_last_good_state(tmp_path, pictures, monke
 
 
 def test_a_stop_signal_ends_the_run_with_a_state(tmp_path, pictures, monkeypatch):
-    monkeypatch.setattr(training.Run, "_pictures", lambda self, group: (self._stop(), FilePictures(pictures, size=8))[1])
+    step = Trainer.step
+    monkeypatch.setattr(Trainer, "step", lambda self, data: (os.kill(os.getpid(), signal.SIGTERM), step(self, data))[1])
     train_stylegan2(tmp_path, minutes=5, config=CONFIG, processes=1, pictures=pictures)
     assert (tmp_path / "state.pt").exists() and (tmp_path / "ema.safetensors").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_signal_before_the_first_step_ends_the_run_at_once(tmp_path, pictures, monkeypatch, number):
+    before = signal.getsignal(number)
+    monkeypatch.setattr(FilePictures, "prepare", lambda self, refreshed: os.kill(os.getpid(), number))
+    with pytest.raises(KeyboardInterrupt):
+        train_stylegan2(tmp_path, minutes=5, config=CONFIG, processes=1, pictures=pictures)
+    assert not (tmp_path / "state.pt").exists() and signal.getsignal(number) is before
 
 
 def test_a_warm_start_goes_on_from_published_weights(tmp_path, pictures):

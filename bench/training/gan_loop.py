@@ -67,11 +67,11 @@ def train(
             other.start()
         try:
             run.work(0, rendezvous)
-        finally:
             for other in others:
                 other.join(timeout=20)
-                if other.is_alive():
-                    other.terminate()
+        finally:
+            for other in others:
+                other.kill()  # where this process failed they would wait for it; they ignore what `terminate` sends
     return out / "ema.safetensors"
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import os
 import signal
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +19,7 @@ import torch.nn.functional as F
 from bench.errors import InputError
 from bench.generators.stylegan2 import StyleGAN2
 from bench.generators.weights import load_safetensors
+from bench.training import gan_loop as training
 from bench.training.checkpoints import prune, read_state, write_grid
 from bench.training.data import FilePictures, HeadPictures
 from bench.training.discriminator import Discriminator, group_deviation
@@ -35,6 +39,13 @@ def pictures(tmp_path) -> Path:
     path = tmp_path / "pictures.npy"
     np.save(path, np.random.default_rng(0).integers(0, 255, (40, 3, 8, 8), dtype=np.uint8))
     return path
+
+
+def sleep_deaf(asleep) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    asleep.set()
+    time.sleep(60)
 
 
 def run(out: Path, pictures: Path, steps: int, **settings) -> dict:
@@ -234,6 +245,24 @@ def test_a_stop_signal_before_the_first_step_ends_the_run_at_once(tmp_path, pict
     with pytest.raises(KeyboardInterrupt):
         train_stylegan2(tmp_path, minutes=5, config=CONFIG, processes=1, pictures=pictures)
     assert not (tmp_path / "state.pt").exists() and signal.getsignal(number) is before
+
+
+def test_a_process_that_fails_does_not_leave_the_other_behind(tmp_path, pictures, monkeypatch):
+    """Even one that heeds no signal, as it does from its start on, and waits."""
+    fork = multiprocessing.get_context("fork")
+    asleep = fork.Event()
+
+    def process(target, args, daemon):
+        return fork.Process(target=sleep_deaf, args=(asleep,), daemon=daemon)
+
+    monkeypatch.setattr(training.mp, "get_context", lambda method: SimpleNamespace(Process=process))
+    monkeypatch.setattr(training.Run, "work", lambda self, rank, rendezvous: asleep.wait(30) and 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train_stylegan2(tmp_path, minutes=5, config=CONFIG, processes=2, pictures=pictures)
+    left = multiprocessing.active_children()
+    for one in left:
+        one.join(timeout=10)
+    assert not any(one.is_alive() for one in left)
 
 
 def test_a_warm_start_goes_on_from_published_weights(tmp_path, pictures):

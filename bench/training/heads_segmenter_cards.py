@@ -127,8 +127,10 @@ def make_card(network: HeadsSegmenter, pools: Path, *, sha256: str, facts: dict[
     }
 
 
-def add_agreement(folder: Path) -> None:
+def add_agreement(folder: Path, pools: Path) -> None:
     """Put into the cards of guide and judge how far the two agree on a GAN's pictures, and on renders; where both are there.
+
+    folder: of weights and cards; pools: where held-out renders are kept, or are rendered to.
 
     A GAN's pictures come without truth. Two networks that were trained apart and agree there as they do on renders are hardly
     both lost there; that is a weaker statement than accuracy, and the card calls it what it is.
@@ -140,7 +142,7 @@ def add_agreement(folder: Path) -> None:
             return
         networks[spec.role] = HeadsSegmenter(spec, load_safetensors(weights, sha256=load_card(card)["sha256"]))
     generated, sha = gan_pictures()
-    renders = load_mask_pool(folder / "pools", pairs=PAIRS["correlated"], seed=HELD_OUT_SEED + 1, independent=False)
+    renders = load_mask_pool(pools, pairs=PAIRS["correlated"], seed=HELD_OUT_SEED + 1, independent=False)
     pictures = {"gan": generated, "renders": renders.pictures(slice(0, GAN_PICTURES))}
     found: dict[str, Any] = {"generator": GENERATOR, "generator_sha": sha, "seed": GAN_SEED}
     for name, images in pictures.items():

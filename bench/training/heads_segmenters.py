@@ -115,7 +115,7 @@ def train_heads_segmenters(out: Path, *, minutes: float, only: str | None = None
 
     paths = train_each(names, out, train, lambda name, state: HeadsSegmenter(SEGMENTERS[name], state), card_of)
     with one_thread():
-        add_agreement(out)
+        add_agreement(out, out / "pools")
     return paths
 
 

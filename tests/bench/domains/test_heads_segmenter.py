@@ -11,6 +11,7 @@ from bench.domains.heads.networks import folded_state
 from bench.domains.heads.segmenter import SEGMENTERS, segmenter
 from bench.errors import InputError
 from bench.generators.weights import load_card
+from bench.generators.zoo import shipped
 from bench.training.heads_mask_pool import MaskPool, mask_pool
 from bench.training.heads_pool import person_factors
 from bench.training.heads_segmenter_cards import classes_of, confusion, mask_figures
@@ -46,6 +47,7 @@ def test_segmenters_are_good_enough_thin_classes_too(name):
         assert figures["mean_iou"][1] > 0.8 and min(low.values()) > 0.6 and low["glasses"] > 0.75
     agreed = card["on_gan_pictures"]
     assert agreed["agreement_on_gan"]["mean_iou"][0] > 0.7
+    assert agreed["generator_sha"] == shipped(agreed["generator"]).fingerprint, "renew with bench.training.heads_gan_agreement"
 
 
 @pytest.mark.parametrize("name", SEGMENTERS)

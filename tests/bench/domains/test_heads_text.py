@@ -12,6 +12,7 @@ from bench.domains.heads.factors import FACTORS, INDEX, NAMES
 from bench.domains.heads.text_networks import CONTEXT, TEXT_SPECS, HeadsTextImage, Towers, Vocabulary, words_of
 from bench.errors import InputError
 from bench.generators.weights import load_card, load_safetensors
+from bench.generators.zoo import shipped
 from bench.training.heads_pool import Pool, person_factors, render_bytes
 from bench.training.heads_text_cards import auc, pool_vectors, prompt_scores, retrieval, zero_shot
 
@@ -55,7 +56,9 @@ def test_words_are_understood():
         assert sum(one["auc"][0] > 0.97 for one in zero_shots.values()) >= 16, name
         assert min(zero_shots[one]["auc"][0] for one in ("glasses", "beard", "smile", "age", "yaw")) > 0.99, name
         assert min(one["auc"][0] for one in card["unseen_combinations"].values()) > 0.9, name
-        assert min(card["on_gan_pictures"]["agreement"][one]["auc"][0] for one in ("glasses", "beard", "smile", "yaw")) > 0.97
+        read = card["on_gan_pictures"]
+        assert min(read["agreement"][one]["auc"][0] for one in ("glasses", "beard", "smile", "yaw")) > 0.97
+        assert read["generator_sha"] == shipped(read["generator"]).fingerprint, "renew with bench.training.heads_gan_agreement"
         known, unseen = (card["retrieval"]["independent"][key] for key in ("known_wordings", "unseen_wordings"))
         assert known["of"] == 64 and known["own_picture"][1] > 0.8 and unseen["own_picture"][1] > 0.5, name
 

@@ -23,7 +23,7 @@ BUILT_IN: dict[str, dict[str, tuple[str, str]]] = {
         "heads-pggan-control": ("bench.generators.zoo:heads_pggan_control", "heads-pggan trained on as long without it"),
         "heads-stylegan": ("bench.generators.zoo:heads_stylegan", "StyleGAN grown on the rendered heads, 32 px"),
         "heads-biggan": ("bench.generators.zoo:heads_biggan", "BigGAN of four classes of the rendered heads, 32 px"),
-        "heads-eigengan": ("bench.generators.zoo:heads_eigengan", "EigenGAN trained on the rendered heads, 64 px"),
+        "heads-eigengan": ("bench.generators.zoo:heads_eigengan", "EigenGAN trained on the rendered heads, 32 px"),
         "digiface-dcgan": ("bench.generators.digiface:digiface_dcgan", "DCGAN trained on DigiFace-1M by others, 64 px (fetched)"),
         "heads-oracle": ("bench.generators.heads_oracle:heads_oracle", "the renderer behind a known map, with its inverse"),
     },

@@ -1,4 +1,4 @@
-"""The discriminator of strided convolutions (Radford et al. 2016), which DCGAN and EigenGAN are trained against."""
+"""The discriminator of strided convolutions (Radford et al. 2016), which DCGAN is trained against."""
 
 from __future__ import annotations
 

@@ -37,10 +37,10 @@ def test_a_shipped_generator_is_what_its_card_says(name):
 
 
 def test_the_bases_of_the_eigengan_are_orthonormal():
-    """As its paper claims of what training learns, up to the noise of the last layer's 24,576 numbers a vector."""
+    """As its paper claims of what training learns, up to the noise of the last layer's 12,288 numbers a vector."""
     subspaces = zoo.shipped("heads-eigengan").subspaces
     errors = [float((one.U @ one.U.t() - torch.eye(len(one.U))).norm()) for one in subspaces]
-    assert len(errors) == 4 and max(errors[:3]) < 0.03 and errors[3] < 0.12
+    assert len(errors) == 3 and max(errors[:2]) < 0.03 and errors[2] < 0.05
     # And its axes are told apart by their importances, which fall within each layer.
     assert all(float((one.L[:-1] - one.L[1:]).min()) > 0.5 for one in subspaces)
 

@@ -216,6 +216,15 @@ def test_the_penalty_of_a_basis_is_nothing_where_it_is_orthonormal():
     assert error() < 0.1 * before
 
 
+def test_fresh_blocks_of_an_eigengan_keep_the_deviation_of_their_input():
+    torch.manual_seed(0)
+    for block in EigenGANRecipe().generator(4, 0.0).blocks:
+        block.projection.L.zero_()
+        inputs = torch.randn(8, *block.feature_conv1[1].weight.shape[:1], 8, 8)
+        block.projection.forward = lambda z, inputs=inputs: torch.zeros_like(inputs)
+        assert float(block(inputs, torch.zeros(8, 6)).std()) == pytest.approx(1, abs=0.15)
+
+
 def test_orthogonal_regularisation_parts_the_filters_and_leaves_their_length():
     recipe = RECIPES["biggan"]
     generator = recipe.generator(3, 0.0).requires_grad_(True)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bench.cards import DomainInfo, GeneratorInfo
 from bench.codes import Codes, Space
 from methods.base import FitContext, Fitted, Inversion, Method
 from methods.inversion.degrade import Degrade
-from methods.inversion.start import mean_code
+from methods.inversion.start import class_missing, mean_code
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ class MeanCode(Method):
         """space: where the mean code is given."""
 
         space: Space = Space.W
+
+    def supports(self, info: GeneratorInfo, domain: DomainInfo) -> str | None:
+        return super().supports(info, domain) or class_missing(info, self.options.space)
 
     def fit(self, context: FitContext) -> Fitted:
         return Fitted(inverter=ConstantInverter(self.options.space, mean_code(context, self.options.space)))

@@ -22,12 +22,10 @@ from methods.base import FitContext, Fitted, Inversion, Method, unpack_json
 from methods.inversion.adam import Adam
 from methods.inversion.degrade import Degrade, rows_of
 from methods.inversion.loss import Guide, ReconstructionLoss, Weights, find_guide
-from methods.inversion.start import mean_code
+from methods.inversion.start import class_missing, mean_code
 
 # The schedule of StyleGAN2's projector (Karras et al. 2020): shares of the steps in which the rate rises and falls.
 RAMP_UP, RAMP_DOWN = 0.05, 0.25
-# Spaces whose codes mean something only beside a class.
-CLASSED = (Space.Z, Space.Z_PLUS)
 
 
 def fixed(share: float) -> float:
@@ -139,11 +137,9 @@ class Optimise(Method):
             return self
 
     def supports(self, info: GeneratorInfo, domain: DomainInfo) -> str | None:
-        missing = super().supports(info, domain)
+        missing = super().supports(info, domain) or class_missing(info, self.options.space)
         if missing:
             return missing
-        if info.n_labels and self.options.space in CLASSED:
-            return f"{info.name} has classes: in {self.options.space} a code needs the picture's class, which is not known"
         if self.options.p_norm and (Space.P_N not in info.spaces or self.options.space in (Space.S, Space.Z_PLUS)):
             return f"{info.name} has no way from {self.options.space} to p_n, which p_norm needs"
         if not self.options.pixel and not any(reading in domain.guides for reading in ("perceptual", "features")):

@@ -5,9 +5,20 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from bench.cards import GeneratorInfo
 from bench.codes import Codes, Space
 from bench.errors import SpaceError, UnsupportedError
 from methods.base import FitContext
+
+# Spaces whose codes mean something only beside a class.
+CLASSED = (Space.Z, Space.Z_PLUS)
+
+
+def class_missing(info: GeneratorInfo, space: Space) -> str | None:
+    """Why codes of a space cannot answer a picture alone: the generator has classes, and a picture comes without one."""
+    if info.n_labels and space in CLASSED:
+        return f"{info.name} has classes: in {space} a code needs the picture's class, which is not known"
+    return None
 
 
 @torch.no_grad()

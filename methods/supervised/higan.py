@@ -18,7 +18,7 @@ from methods.base import FitContext, Fitted, Method, unpack_json
 from methods.code_streams import CodeStreams, code_space
 from methods.editors import PLUS, unit
 from methods.guided import attribute_scores, guide_of
-from methods.supervised.higan_layers import LayeredEditor, layer_groups, row_strengths
+from methods.supervised.higan_layers import LayeredEditor, in_rows, layer_groups, row_strengths
 from methods.supervised.higan_verify import Verified, layer_table, level_table, verified
 from methods.supervised.interfacegan import Boundary, train_boundary
 
@@ -106,8 +106,10 @@ class HiGAN(Method):
         for index, name in enumerate(names):
             for row in chosen.get(name, ()):  # a held attribute is edited in no row
                 placement[index, row] = strengths[row]
+        shape = info.spaces[plus]
+        placed = directions if directions.shape[1] == shape[1] else in_rows(directions, shape)
         editor = LayeredEditor(
-            context.generator, directions, names, plus, hold=options.hold, targets=tuple(context.targets), placement=placement
+            context.generator, placed, names, plus, hold=options.hold, targets=tuple(context.targets), placement=placement
         )
         return Fitted(editor=editor, tables=tables)
 
@@ -168,7 +170,7 @@ def _spaces(info: GeneratorInfo) -> tuple[Space, Space]:
 
 
 def moved(codes: Codes, steps: Tensor, rows: Sequence[int], strengths: Tensor) -> Codes:
-    """Codes [N, L, D] plus steps ([D], or [N, D] of their own) times each row's strength, in `rows` alone."""
+    """Codes [N, L, d] plus steps ([D], or [N, D] of their own) times each row's strength, in `rows` alone."""
     weight = torch.zeros_like(strengths)
     weight[list(rows)] = strengths[list(rows)]
-    return codes.with_values(codes.values + steps.unsqueeze(-2) * weight.to(codes.values)[:, None])
+    return codes.with_values(codes.values + in_rows(steps, codes.values.shape[1:]) * weight.to(codes.values)[:, None])

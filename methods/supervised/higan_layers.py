@@ -27,6 +27,17 @@ def layer_groups(rows: int) -> list[tuple[str, tuple[int, ...]]]:
     return [(name, tuple(range(first, last))) for (name, _), first, last in zip(PAPER_GROUPS, starts, starts[1:], strict=False)]
 
 
+def in_rows(steps: Tensor, shape: Sequence[int]) -> Tensor:
+    """Steps [..., D] of one code in the rows [L, d] of its layered space, [..., L, d].
+
+    As they are where every row holds the whole code, and in chunks where it holds its own part, as BigGAN's do.
+    """
+    rows, width = shape
+    if steps.shape[-1] == width:
+        return steps.unsqueeze(-2).expand(*steps.shape[:-1], rows, width)
+    return steps.unflatten(-1, (rows, width))
+
+
 @torch.no_grad()
 def row_strengths(generator: Generator, single: Space, plus: Space) -> Tensor:
     """How much of a step in `single` arrives in each row of `plus`, [L]: psi in truncated rows, else 1 (official editor).
@@ -36,15 +47,16 @@ def row_strengths(generator: Generator, single: Space, plus: Space) -> Tensor:
     codes = generator.convert(generator.sample(torch.arange(2), seed=0), single)
     near, far = (generator.convert(codes.with_values(values), plus).values for values in (codes.values, codes.values.flip(0)))
     step, arrived = (codes.values.flip(0) - codes.values)[0], (far - near)[0]
-    strengths = (arrived @ step) / step.square().sum()
-    if not torch.allclose(arrived, strengths[:, None] * step, atol=1e-4 * float(step.norm())):
+    placed = in_rows(step, arrived.shape)
+    strengths = (arrived * placed).sum(1) / placed.square().sum(1)
+    if not torch.allclose(arrived, strengths[:, None] * placed, atol=1e-4 * float(step.norm())):
         raise InputError(f"rows of {plus} of {generator.info.name} are not multiples of one code, so that no boundary fits them")
     return strengths.round(decimals=5).cpu()
 
 
 @dataclass(frozen=True)
 class LayeredEditor(DirectionEditor):
-    """A DirectionEditor of directions [K, D] in w+ (or z+) that moves every direction in rows of its own.
+    """A DirectionEditor of directions [K, D] or [K, L, D] in w+ (or z+) that moves every direction in rows of its own.
 
     placement: [K, L] what strength 1 adds to each row, in lengths of the direction. Held directions are projected off in w,
     before the rest is placed.
@@ -55,13 +67,13 @@ class LayeredEditor(DirectionEditor):
     def __post_init__(self) -> None:
         super().__post_init__()
         shape = (len(self.names), self.generator.info.spaces[self.space][0])
-        if self.placement is None or tuple(self.placement.shape) != shape or self.directions.dim() != 2:
-            raise InputError(f"{len(self.names)} directions [K, D] in {shape[1]} rows need a placement {list(shape)}")
+        if self.placement is None or tuple(self.placement.shape) != shape:
+            raise InputError(f"{len(self.names)} directions in {shape[1]} rows need a placement {list(shape)}")
 
     def step(self, request: Request) -> Tensor:
         """What strength 1 adds to a code, [L, D]."""
         step = super().step(request)
-        return self.placement[self.names.index(request.target)].to(step)[:, None] * step
+        return self.placement[self.names.index(request.target)].to(step)[:, None] * step  # [D] or [L, D]
 
     def rows_of(self, target: str) -> Sequence[int]:
         """The rows that an edit of the target moves."""

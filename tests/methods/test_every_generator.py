@@ -25,6 +25,8 @@ from bench.generators.pggan import GENFORCE as PGGAN
 from bench.generators.stylegan import GENFORCE as STYLEGAN
 from bench.generators.stylegan2 import ADA
 from methods.base import FitContext, Request
+from methods.supervised.higan import HiGAN
+from methods.supervised.higan_layers import LayeredEditor
 from methods.supervised.interfacegan import InterFaceGAN
 from methods.unsupervised.axes import Axes
 from methods.unsupervised.ganspace import GANSpace
@@ -198,6 +200,28 @@ def test_sefa_of_dcgan_and_pggan_is_the_largest_response_of_the_first_map():
         alike = torch.nn.functional.normalize(maps.double(), dim=0)
         exact = torch.linalg.svd(alike.T).Vh[:3]
         assert ((directions * exact).sum(1).abs() > 1 - 1e-6).all()
+
+
+@pytest.mark.parametrize("name", ["biggan", "biggan-deep", "eigengan"])
+def test_boundaries_of_higan_move_the_part_of_a_row_alone(name):
+    """In all rows they are one edit in z; rows of BigGAN hold chunks of it, of the others the whole of it."""
+    generator = make(name)
+    drawn = generator.sample(torch.arange(4), seed=2)
+
+    def moved(**options):
+        editor = HiGAN(chosen_num_or_ratio=0.3, verify_codes=0, **options).fit(context(generator)).editor
+        again = LayeredEditor.from_state(generator, editor.state())
+        assert torch.equal(again.directions, editor.directions)
+        return editor.path(drawn, [Request("one")]).at(2.0).codes
+
+    everywhere, one = moved(rows="all"), moved(rows=[1])
+    flat = InterFaceGAN(space="z", chosen_num_or_ratio=0.3).fit(context(generator)).editor.path(drawn, [Request("one")])
+    before, direct = generator.convert(drawn, "z+").values, generator.convert(flat.at(2.0).codes, "z+").values
+    step, expected = (everywhere.values - before).flatten(1), (direct - before).flatten(1)
+    assert (torch.nn.functional.cosine_similarity(step, expected) > 0.9).all()
+    changed = (one.values - before).abs().amax((0, 2)) > 0
+    assert changed.tolist() == [row == 1 for row in range(len(changed))]
+    torch.testing.assert_close(one.values[:, 1], everywhere.values[:, 1])
 
 
 @pytest.mark.parametrize("deep", [False, True])

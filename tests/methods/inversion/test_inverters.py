@@ -10,6 +10,7 @@ from bench.codes import Codes, Space
 from bench.domains.base import Network
 from bench.errors import InputError
 from bench.generators.stylegan2 import StyleGAN2
+from bench.generators.zoo import shipped
 from methods.base import FitContext, Fitted
 from methods.inversion.adam import Adam
 from methods.inversion.degrade import Downsample, Mask, grey
@@ -236,3 +237,10 @@ def test_parts_of_a_fit_may_not_store_under_one_name(context):
     assert sorted(Fitted(inverter=inverter).state()) == ["code"]
     with pytest.raises(ValueError, match="two parts of a fit store 'code'"):
         Fitted(editor=inverter, inverter=inverter).state()
+
+
+@pytest.mark.parametrize("method", [MeanCode, Optimise])
+def test_a_picture_tells_no_class_so_that_codes_of_z_cannot_answer_it(method):
+    info = shipped("heads-biggan").info
+    assert "the picture's class, which is not known" in method(space="z").supports(info, DOMAIN)
+    assert method(space="z").supports(shipped("heads-dcgan").info, DOMAIN) is None

@@ -60,6 +60,17 @@ def project_off(direction: Tensor, conditions: Tensor) -> Tensor:
     return (rest / rest.norm()).view_as(direction).to(direction.dtype)
 
 
+def in_rows(steps: Tensor, shape: Sequence[int]) -> Tensor:
+    """Steps [..., D] of one code in the rows [L, d] of its layered space, [..., L, d].
+
+    As they are where every row holds the whole code, and in chunks where it holds its own part, as BigGAN's do.
+    """
+    rows, width = shape
+    if steps.shape[-1] == width:
+        return steps.unsqueeze(-2).expand(*steps.shape[:-1], rows, width)
+    return steps.unflatten(-1, (rows, width))
+
+
 @dataclass(frozen=True)
 class DirectionPath:
     """A straight line through each code: values + strength * step. step: [D], [L, D], or as the codes' values."""

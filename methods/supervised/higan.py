@@ -16,9 +16,9 @@ from bench.errors import InputError, unknown
 from bench.streams import normal_rows, stream_rng, stream_seed
 from methods.base import FitContext, Fitted, Method, unpack_json
 from methods.code_streams import CodeStreams, code_space
-from methods.editors import PLUS, unit
+from methods.editors import PLUS, in_rows, unit
 from methods.guided import attribute_scores, guide_of
-from methods.supervised.higan_layers import LayeredEditor, in_rows, layer_groups, row_strengths
+from methods.supervised.higan_layers import LayeredEditor, layer_groups, row_strengths
 from methods.supervised.higan_verify import Verified, layer_table, level_table, verified
 from methods.supervised.interfacegan import Boundary, train_boundary
 

@@ -12,7 +12,7 @@ from bench.codes import Space
 from bench.errors import InputError
 from bench.generators.base import Generator
 from methods.base import Request
-from methods.editors import DirectionEditor
+from methods.editors import DirectionEditor, in_rows
 
 # Groups of the 14 layers of the paper's StyleGAN: bottom 0-1, lower 2-5, upper 6-11, top 12-13.
 PAPER_LAYERS = 14
@@ -25,17 +25,6 @@ def layer_groups(rows: int) -> list[tuple[str, tuple[int, ...]]]:
         return [(f"row {row}", (row,)) for row in range(rows)]
     starts = [round(start * rows / PAPER_LAYERS) for _, start in PAPER_GROUPS] + [rows]
     return [(name, tuple(range(first, last))) for (name, _), first, last in zip(PAPER_GROUPS, starts, starts[1:], strict=False)]
-
-
-def in_rows(steps: Tensor, shape: Sequence[int]) -> Tensor:
-    """Steps [..., D] of one code in the rows [L, d] of its layered space, [..., L, d].
-
-    As they are where every row holds the whole code, and in chunks where it holds its own part, as BigGAN's do.
-    """
-    rows, width = shape
-    if steps.shape[-1] == width:
-        return steps.unsqueeze(-2).expand(*steps.shape[:-1], rows, width)
-    return steps.unflatten(-1, (rows, width))
 
 
 @torch.no_grad()
@@ -73,7 +62,7 @@ class LayeredEditor(DirectionEditor):
     def step(self, request: Request) -> Tensor:
         """What strength 1 adds to a code, [L, D]."""
         step = super().step(request)
-        return self.placement[self.names.index(request.target)].to(step)[:, None] * step  # [D] or [L, D]
+        return self.placement[self.names.index(request.target)].to(step)[:, None] * step
 
     def rows_of(self, target: str) -> Sequence[int]:
         """The rows that an edit of the target moves."""

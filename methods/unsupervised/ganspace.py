@@ -12,12 +12,12 @@ from sklearn.decomposition import IncrementalPCA
 from torch import Tensor
 
 from bench.cards import DomainInfo, GeneratorInfo
-from bench.codes import Codes, Space
+from bench.codes import Space
 from bench.errors import InputError
 from bench.generators.base import Generator
 from methods.base import FitContext, Fitted, Method
 from methods.code_streams import CodeStreams, class_problem, code_space, vector_problem
-from methods.editors import PLUS, DirectionEditor, component_count, largest_positive, restore_directions
+from methods.editors import PLUS, DirectionEditor, component_count, in_rows, largest_positive, restore_directions
 
 # Samples behind the standard deviation of the codes along a component; samples of the regression from activations to codes.
 STDEV_SAMPLES = 5000
@@ -170,10 +170,10 @@ def layerwise(
     plus = PLUS[space]
     if generator.info.spaces[plus][1:] == generator.info.spaces[space]:
         return directions, plus, tuple(rows)
-    parts = generator.convert(Codes(space, directions.to(generator.device), torch.arange(len(directions))), plus).values
+    parts = in_rows(directions, generator.info.spaces[plus])
     kept = torch.zeros(parts.shape[1], dtype=torch.bool)
     kept[list(rows)] = True
-    return torch.where(kept[:, None], parts.cpu(), 0.0), plus, None
+    return torch.where(kept[:, None], parts, 0.0), plus, None
 
 
 def activation_directions(codes: CodeStreams, layer: str, n: int, components: int) -> tuple[IncrementalPCA, np.ndarray]:
